@@ -1,0 +1,164 @@
+"""One frozen Settings: defaults, then whalefall.toml, then WHALEFALL_… variables, then the command
+line. Only app.py and the commands see it; everyone else is handed plain values.
+
+Every setting is one field of `Settings` with its help in the docstring below it; the environment
+variable is the field's name in capitals behind `WHALEFALL_`."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import platformdirs
+
+EMBEDDED_MODEL_DIR = Path(__file__).resolve().parent.parent / "models" / "whalefall-tiny"
+CONFIG_FILE_NAME = "whalefall.toml"
+DEFAULT_DATA_DIR = Path(platformdirs.user_data_dir("whalefall", appauthor=False))
+
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the text names the key, the value and what is expected."""
+
+
+class ModelAlias(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A model name that callers may use for a served model, from and until stated instants."""
+
+    name: str
+    model: str
+    thinking: bool | None = None
+    """None: the request decides, thinking off unless it asks."""
+    effective_from: Instant | None = None
+    effective_until: Instant | None = None
+
+
+class ComparisonEndpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A dated base path such as `v3.1_terminus_expires_on_20251015`, with its own model."""
+
+    path: str
+    model: str
+    reported_model: str
+    expires_at: Instant
+    thinking_only: bool = False
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8000
+    data_dir: Path = DEFAULT_DATA_DIR
+    """Database, journals and sockets live here."""
+    database_url: str = ""
+    """`sqlite:///…` or `postgresql://…`; empty means a SQLite file in data_dir."""
+    model_dir: Path = EMBEDDED_MODEL_DIR
+    """A Hugging Face checkpoint directory."""
+    model_format: Literal["v3", "v3.1", "v3.2"] = "v3.2"
+    """The chat format the model was trained with: v3, v3.1 or v3.2."""
+    max_model_len: Annotated[int, msgspec.Meta(ge=64)] = 131_072
+    """Prompt plus output, in tokens."""
+    num_cache_tokens: Annotated[int, msgspec.Meta(ge=1024)] = 262_144
+    """Room for keys and values in RAM, in tokens; rounded up to whole blocks of 64."""
+    max_num_seqs: Count = 64
+    """Requests decoded together in one step."""
+    max_num_batched_tokens: Annotated[int, msgspec.Meta(ge=16)] = 512
+    """Tokens computed in one engine step, prefill and decode together."""
+    num_threads: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Threads of the engine; 0 means one per core."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """What the engine computes in: float32 or bfloat16."""
+    queue_length_max: Count = 4096
+    """Requests waiting for the engine before callers are answered 503."""
+    keep_alive_seconds: Seconds = 10.0
+    """How often a waiting caller is sent a keep-alive."""
+    start_timeout_seconds: Seconds = 600.0
+    """A request that has not started by then is closed and not billed."""
+    api_era: Literal["A", "B"] = "A"
+    """A: the wire of the V3.2 era. B: the later switches (plain-text errors and so on)."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    aliases: tuple[ModelAlias, ...] = (
+        ModelAlias("deepseek-chat", "whalefall-tiny", thinking=None),
+        ModelAlias("deepseek-reasoner", "whalefall-tiny", thinking=True),
+    )
+    comparison_endpoints: tuple[ComparisonEndpoint, ...] = ()
+
+    @property
+    def resolved_database_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir / 'whalefall.db'}"
+
+    @property
+    def model_name(self) -> str:
+        return self.model_dir.name
+
+
+def load_settings(
+    overrides: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None
+) -> Settings:
+    """Build the settings. `overrides` are command-line values; None there means not given.
+
+    Raises SettingsError naming the key that is wrong.
+    """
+    environ = os.environ if environ is None else environ
+    given = {key: value for key, value in (overrides or {}).items() if value is not None}
+    from_environment = _values_from_environment(environ)
+    data_dir = given.get("data_dir") or from_environment.get("data_dir") or DEFAULT_DATA_DIR
+    config_file = _config_file(environ, Path(data_dir))
+    from_file = _values_from_file(config_file)
+    # The file is checked by itself first, so that an error names the file it stands in.
+    _converted(from_file, str(config_file))
+    return _converted({**from_file, **from_environment, **given}, "settings")
+
+
+def _config_file(environ: Mapping[str, str], data_dir: Path) -> Path | None:
+    named = environ.get("WHALEFALL_CONFIG")
+    if named:
+        path = Path(named)
+        if not path.is_file():
+            raise SettingsError(f"WHALEFALL_CONFIG names {path}, which is not a file")
+        return path
+    for path in (Path(CONFIG_FILE_NAME), data_dir / CONFIG_FILE_NAME):
+        if path.is_file():
+            return path
+    return None
+
+
+def _values_from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for variable, text in environ.items():
+        if not variable.startswith("WHALEFALL_") or variable == "WHALEFALL_CONFIG":
+            continue
+        key = variable.removeprefix("WHALEFALL_").lower()
+        if key not in Settings.__struct_fields__ or key in ("aliases", "comparison_endpoints"):
+            raise SettingsError(f"{variable} is not a setting; see `whalefall serve --help`")
+        values[key] = text
+    return values
+
+
+def _values_from_file(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: {error}") from None
+
+
+def _converted(values: Mapping[str, Any], source: str) -> Settings:
+    plain = {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}
+    try:
+        return msgspec.convert(plain, Settings, strict=False, dec_hook=_path_from_text)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{source}: {error}") from None
+
+
+def _path_from_text(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str):
+        return Path(value).expanduser()
+    raise TypeError(f"expected {kind.__name__}")
