@@ -22,6 +22,7 @@ __all__ = [
     "ResponseFormat",
     "ResponseFormatKind",
     "Role",
+    "Started",
     "TextLogprobs",
     "Tool",
     "ToolCall",
@@ -182,6 +183,15 @@ class KeepAlive:
 
 
 @dataclass(frozen=True, slots=True)
+class Started:
+    """The wait is over: sent at most once, before the first delta and after any KeepAlive. Dialects
+    that report the prompt's size up front need it; the others may pass over it."""
+
+    prompt_tokens: int
+    cached_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReasoningDelta:
     text: str
     logprobs: tuple[TextLogprobs, ...] = ()
@@ -216,4 +226,12 @@ class Finished:
     """The stop string that ended it, if one did."""
 
 
-Event = KeepAlive | ReasoningDelta | ContentDelta | ToolCallStart | ToolCallArguments | Finished
+Event = (
+    KeepAlive
+    | Started
+    | ReasoningDelta
+    | ContentDelta
+    | ToolCallStart
+    | ToolCallArguments
+    | Finished
+)
