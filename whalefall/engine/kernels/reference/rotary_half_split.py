@@ -1,0 +1,16 @@
+"""Rotary embedding of pairs half a vector apart: the layout of the indexer's queries and keys."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def rotary_half_split(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """x [..., D]; cos, sin fp32 [..., D/2], broadcastable to x's pairs -> [..., D], x's dtype.
+
+    Dimensions (i, i + D/2) are one complex number turned by the i-th angle, in fp32."""
+    assert x.shape[-1] == 2 * cos.shape[-1] == 2 * sin.shape[-1]
+    real, imaginary = x.chunk(2, dim=-1)
+    turned = (real * cos - imaginary * sin, imaginary * cos + real * sin)
+    return torch.cat(turned, dim=-1).to(x.dtype)

@@ -1,0 +1,55 @@
+"""The lightning indexer of V3.2: which keys a query attends to.
+
+It reads the layer's normed input and the normalised query latent, and writes one small key per
+token to the cache. Both of its rotations are half-split on the FIRST dimensions of the vector,
+unlike MLA's, which are interleaved on the last."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from whalefall.engine.config import ModelConfig
+from whalefall.engine.kernels.reference.indexer_scores import indexer_scores
+from whalefall.engine.kernels.reference.rotary_half_split import rotary_half_split
+from whalefall.engine.layers.linear import Float32Linear, Linear
+from whalefall.engine.layers.norm import LayerNorm
+from whalefall.engine.layers.rotary import Rotation
+
+
+class Indexer(nn.Module):
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        assert config.index_topk is not None
+        assert config.q_lora_rank is not None
+        self.index_topk = config.index_topk
+        self.num_heads = config.index_n_heads
+        self.head_dim = config.index_head_dim
+        self.rope_dim = config.qk_rope_head_dim
+        self.wq_b = Linear(config.q_lora_rank, self.num_heads * self.head_dim)
+        self.wk = Linear(config.hidden_size, self.head_dim)
+        self.k_norm = LayerNorm(self.head_dim)
+        self.weights_proj = Float32Linear(config.hidden_size, self.num_heads)
+        self.scale = self.num_heads**-0.5 * self.head_dim**-0.5
+
+    def keys(self, x: Tensor, rotation: Rotation) -> Tensor:
+        """x [..., T, d] -> fp32 [..., T, index_head_dim], as the cache keeps them."""
+        return self._rotate(self.k_norm(self.wk(x)), rotation)
+
+    def queries(self, x: Tensor, query_latent: Tensor, rotation: Rotation) -> tuple[Tensor, Tensor]:
+        """x [..., T, d], query_latent [..., T, q_lora_rank] ->
+        queries [..., T, H, index_head_dim] and head weights fp32 [..., T, H], both scales in."""
+        query = self.wq_b(query_latent).unflatten(-1, (self.num_heads, self.head_dim))
+        return self._rotate(query, rotation.over_heads()), self.weights_proj(x) * self.scale
+
+    def scores_dense(self, x: Tensor, query_latent: Tensor, rotation: Rotation) -> Tensor:
+        """Causal scores of whole sequences: fp32 [B, T, T], -inf above the diagonal."""
+        query, head_weights = self.queries(x, query_latent, rotation)
+        scores = indexer_scores(query, self.keys(x, rotation), head_weights)
+        T = x.shape[-2]
+        future = torch.ones(T, T, dtype=torch.bool, device=x.device).triu(1)
+        return scores.masked_fill(future, -torch.inf)
+
+    def _rotate(self, x: Tensor, rotation: Rotation) -> Tensor:
+        turned = rotary_half_split(x[..., : self.rope_dim], rotation.cos, rotation.sin)
+        return torch.cat((turned, x[..., self.rope_dim :]), dim=-1)

@@ -1,0 +1,81 @@
+"""The feed-forward half of a layer: a dense MLP, or a gate, routed experts and a shared one."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from whalefall.engine.config import ModelConfig
+from whalefall.engine.kernels.reference.moe_experts import moe_experts
+from whalefall.engine.kernels.reference.moe_gate import GateRule, moe_gate
+from whalefall.engine.layers.linear import Linear
+
+
+class MLP(nn.Module):
+    """down(silu(gate(x)) * up(x)); an expert is one of these too."""
+
+    def __init__(self, dim: int, intermediate_size: int) -> None:
+        super().__init__()
+        self.gate_proj = Linear(dim, intermediate_size)
+        self.up_proj = Linear(dim, intermediate_size)
+        self.down_proj = Linear(intermediate_size, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., dim] -> [..., dim]."""
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class Gate(nn.Module):
+    """Chooses the experts in fp32. V3's `e_score_correction_bias` steers the load and is trained
+    outside the gradient; V2 has none."""
+
+    e_score_correction_bias: Tensor | None
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(config.n_routed_experts, config.hidden_size))
+        has_bias = config.topk_method == "noaux_tc"
+        bias = torch.zeros(config.n_routed_experts, dtype=torch.float32) if has_bias else None
+        self.register_buffer("e_score_correction_bias", bias)
+        self.rule = GateRule(
+            num_experts_per_tok=config.num_experts_per_tok,
+            n_group=config.n_group,
+            topk_group=config.topk_group,
+            topk_method=config.topk_method,
+            scoring_func=config.scoring_func,
+            norm_topk_prob=config.norm_topk_prob,
+            routed_scaling_factor=config.routed_scaling_factor,
+        )
+
+    def forward(self, x: Tensor, expert_ids: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """x [T, d] -> ids int64 [T, K] ascending, weights fp32 [T, K], scores fp32 [T, E]."""
+        logits = F.linear(x.float(), self.weight.float())
+        return moe_gate(logits, self.e_score_correction_bias, self.rule, expert_ids)
+
+
+class MoE(nn.Module):
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        width = config.moe_intermediate_size
+        self.gate = Gate(config)
+        self.experts = nn.ModuleList(
+            MLP(config.hidden_size, width) for _ in range(config.n_routed_experts)
+        )
+        self.shared_experts = (
+            MLP(config.hidden_size, width * config.n_shared_experts)
+            if config.n_shared_experts
+            else None
+        )
+
+    def forward(self, x: Tensor, expert_ids: Tensor, expert_weights: Tensor) -> Tensor:
+        """x [P, d]; expert_ids, expert_weights [T, K] with T <= P -> [P, d].
+
+        Rows from T on are padding: they take the shared expert only, and are never read."""
+        T = expert_ids.shape[0]
+        routed = moe_experts(x[:T], expert_ids, expert_weights, list(self.experts))
+        if T < x.shape[0]:
+            routed = F.pad(routed, (0, 0, 0, x.shape[0] - T))
+        if self.shared_experts is not None:
+            routed = routed + self.shared_experts(x)
+        return routed.to(x.dtype)

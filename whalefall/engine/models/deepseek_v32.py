@@ -1,0 +1,234 @@
+"""The model: embedding, decoder layers of MLA and MLP or MoE, norm, head, and the MTP layer.
+
+Modules are named so that parameters carry the checkpoint's names. The same class serves V2, V3
+and V3.2; `ModelConfig` says which parts exist. It must not know files, requests or sampling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from whalefall.engine.config import ModelConfig
+from whalefall.engine.layers.linear import Linear
+from whalefall.engine.layers.mla import MLA, IndexerProbe
+from whalefall.engine.layers.moe import MLP, MoE
+from whalefall.engine.layers.norm import RMSNorm
+from whalefall.engine.layers.rotary import RotaryTable, Rotation
+from whalefall.engine.models.batch import Selections
+
+_FLOAT32_PARAMETERS = ("mlp.gate.weight", "indexer.weights_proj.weight", "indexer.k_norm")
+
+
+@dataclass
+class DenseProbe:
+    """What a trainer sees of a dense pass, by layer index. The pass fills it."""
+
+    wants_indexer: bool = False
+    """Also run dense attention in full to compare the indexer with: costs [B, H, T, T]."""
+    expert_counts: dict[int, Tensor] = field(default_factory=dict)
+    """int64 [E]: tokens that went to each expert; what moves `e_score_correction_bias`."""
+    gate_scores: dict[int, Tensor] = field(default_factory=dict)
+    """fp32 [B * T, E] with gradient, before the bias: for a balance loss."""
+    expert_ids: dict[int, Tensor] = field(default_factory=dict)
+    """int64 [B * T, K]."""
+    indexers: dict[int, IndexerProbe] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _DensePass:
+    """What every layer of a dense pass needs besides the hidden states."""
+
+    rotation: Rotation
+    selections: Selections
+    probe: DenseProbe | None
+
+
+class DecoderLayer(nn.Module):
+    def __init__(self, config: ModelConfig, layer_index: int) -> None:
+        super().__init__()
+        self.layer_index = layer_index
+        self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.self_attn = MLA(config)
+        self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.mlp: MLP | MoE = (
+            MoE(config)
+            if config.is_moe_layer(layer_index)
+            else MLP(config.hidden_size, config.intermediate_size)
+        )
+
+    def forward_dense(self, hidden: Tensor, context: _DensePass) -> Tensor:
+        """[B, T, d] -> [B, T, d]."""
+        selections, index = context.selections, self.layer_index
+        x = self.input_layernorm(hidden)
+        if context.probe is not None and context.probe.wants_indexer:
+            context.probe.indexers[index] = self.self_attn.probe_indexer(x, context.rotation)
+        given = selections.key_positions.get(index) if selections.is_injected else None
+        shaped = None if given is None else given.view(*hidden.shape[:2], -1)
+        attended, key_positions = self.self_attn.forward_dense(x, context.rotation, shaped)
+        if key_positions is not None and not selections.is_injected:
+            selections.key_positions[index] = key_positions.flatten(0, 1)
+        hidden = hidden + attended
+        x = self.post_attention_layernorm(hidden).flatten(0, 1)
+        out = self.feed_forward(x, x.shape[0], selections, context.probe)
+        return hidden + out.view(hidden.shape)
+
+    def feed_forward(
+        self, x: Tensor, num_tokens: int, selections: Selections, probe: DenseProbe | None = None
+    ) -> Tensor:
+        """x [P, d], of which the first num_tokens rows count -> [P, d]."""
+        if isinstance(self.mlp, MLP):
+            return self.mlp(x)
+        index = self.layer_index
+        given = selections.expert_ids.get(index) if selections.is_injected else None
+        if given is not None:
+            given = F.pad(given, (0, 0, 0, x.shape[0] - num_tokens))
+        ids, weights, scores = self.mlp.gate(x, given)
+        ids, weights, scores = ids[:num_tokens], weights[:num_tokens], scores[:num_tokens]
+        if not selections.is_injected:
+            selections.expert_ids[index] = ids
+        if probe is not None:
+            probe.expert_counts[index] = ids.flatten().bincount(minlength=scores.shape[-1])
+            probe.gate_scores[index] = scores
+            probe.expert_ids[index] = ids
+        return self.mlp(x, ids, weights)
+
+
+class SharedHead(nn.Module):
+    """The MTP layer's own final norm, and the main model's head under the checkpoint's name."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.head = Linear(config.hidden_size, config.vocab_size)
+
+
+class MTPLayer(DecoderLayer):
+    """Predicts one token further: from the hidden state at t and token t + 1, token t + 2."""
+
+    def __init__(self, config: ModelConfig, layer_index: int) -> None:
+        super().__init__(config, layer_index)
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.enorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.hnorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.eh_proj = Linear(2 * config.hidden_size, config.hidden_size)
+        self.shared_head = SharedHead(config)
+
+    def combine(self, hidden: Tensor, next_token_ids: Tensor) -> Tensor:
+        """hidden [..., T, d] after the main model's final norm, int64 [..., T] -> [..., T, d]."""
+        embedded = self.enorm(self.embed_tokens(next_token_ids))
+        return self.eh_proj(torch.cat((embedded, self.hnorm(hidden)), dim=-1))
+
+
+class DeepseekV32Model(nn.Module):
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList(
+            DecoderLayer(config, index) for index in range(config.num_hidden_layers)
+        )
+        if config.num_nextn_predict_layers:
+            self.layers.append(MTPLayer(config, config.num_hidden_layers))
+        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+
+
+class DeepseekV32ForCausalLM(nn.Module):
+    """Construction leaves matrices uninitialised: call `initialize`, or load a checkpoint."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.model = DeepseekV32Model(config)
+        self.lm_head = Linear(config.hidden_size, config.vocab_size)
+        self.rotary = RotaryTable(config)
+        self.share_weights()
+
+    def share_weights(self) -> None:
+        """One tensor under each of its names: a tied head, the MTP layer's embedding and head."""
+        if self.config.tie_word_embeddings:
+            self.lm_head.weight = _parameter(self.model.embed_tokens)
+        mtp = self.mtp_layer
+        if mtp is not None:
+            mtp.embed_tokens.weight = _parameter(self.model.embed_tokens)
+            mtp.shared_head.head.weight = self.lm_head.weight
+
+    @property
+    def decoder_layers(self) -> list[DecoderLayer]:
+        layers = list(self.model.layers)[: self.config.num_hidden_layers]
+        return [layer for layer in layers if isinstance(layer, DecoderLayer)]
+
+    @property
+    def mtp_layer(self) -> MTPLayer | None:
+        last = self.model.layers[-1]
+        return last if isinstance(last, MTPLayer) else None
+
+    @torch.no_grad()
+    def initialize(self, seed: int, std: float = 0.02) -> None:
+        """Matrices from N(0, std), norms at one, biases at zero; the same for the same seed."""
+        generator = torch.Generator().manual_seed(seed)
+        for name, parameter in self.named_parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(0.0, std, generator=generator)
+            else:
+                parameter.fill_(0.0 if name.endswith("bias") else 1.0)
+
+    def set_dtype(self, dtype: torch.dtype) -> None:
+        """Cast the parameters, except those that decide discrete choices: they stay in fp32."""
+        for name, parameter in self.named_parameters():
+            parameter.data = parameter.data.to(parameter_dtype(name, dtype))
+
+    def forward_dense(
+        self,
+        token_ids: Tensor,
+        *,
+        selections: Selections | None = None,
+        probe: DenseProbe | None = None,
+    ) -> Tensor:
+        """token_ids int64 [B, T] -> hidden [B, T, d] after the final norm.
+
+        Whole sequences from position 0, no cache, differentiable: the form for training."""
+        context = self._dense_pass(token_ids, selections, probe)
+        hidden = self.model.embed_tokens(token_ids)
+        for layer in self.decoder_layers:
+            hidden = layer.forward_dense(hidden, context)
+        return self.model.norm(hidden)
+
+    def mtp_forward_dense(
+        self,
+        hidden: Tensor,
+        next_token_ids: Tensor,
+        *,
+        selections: Selections | None = None,
+        probe: DenseProbe | None = None,
+    ) -> Tensor:
+        """hidden [B, T, d] from `forward_dense`, next_token_ids int64 [B, T] (token t + 1 at t)
+        -> [B, T, d] after the MTP layer's norm; `compute_logits` of it predicts token t + 2."""
+        mtp = self.mtp_layer
+        assert mtp is not None, "the model has no MTP layer"
+        combined = mtp.combine(hidden, next_token_ids)
+        context = self._dense_pass(next_token_ids, selections, probe)
+        return mtp.shared_head.norm(mtp.forward_dense(combined, context))
+
+    def compute_logits(self, hidden: Tensor) -> Tensor:
+        """hidden [..., d] after the final norm -> fp32 [..., vocab]."""
+        return self.lm_head(hidden).float()
+
+    def _dense_pass(
+        self, token_ids: Tensor, selections: Selections | None, probe: DenseProbe | None
+    ) -> _DensePass:
+        positions = torch.arange(token_ids.shape[1], device=token_ids.device)
+        return _DensePass(self.rotary.at(positions), selections or Selections(), probe)
+
+
+def _parameter(module: nn.Embedding) -> nn.Parameter:
+    weight = module.weight
+    assert isinstance(weight, nn.Parameter)
+    return weight
+
+
+def parameter_dtype(name: str, dtype: torch.dtype) -> torch.dtype:
+    """fp32 for gate, bias, indexer head weights and key norm; `dtype` for everything else."""
+    is_exact = any(part in name for part in (*_FLOAT32_PARAMETERS, "e_score_correction_bias"))
+    return torch.float32 if is_exact else dtype
