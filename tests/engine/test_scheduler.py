@@ -1,4 +1,4 @@
-"""The scheduler keeps its promises, checked with numbers alone: a token is a hash of those before."""
+"""The scheduler keeps its promises. No model: the next token is a hash of the ones before it."""
 
 from __future__ import annotations
 
@@ -212,16 +212,16 @@ def test_limits_that_could_starve_a_decode_are_refused() -> None:
 
 def test_large_request_is_not_overtaken_for_ever() -> None:
     simulation = Simulation(num_blocks=16, max_num_seqs=8, max_num_batched_tokens=64)
-    large = simulation.scheduler.add(request("large", 50, 2, key="large"))
-    simulation.scheduler.finish(large, RequestStatus.FINISHED_ABORTED)
     for index in range(4):
-        simulation.scheduler.add(request(f"first{index}", 9, 9, key=f"k{index}"))
+        small = request(f"first{index}", 9, 3 + 2 * index, key=f"k{index}")
+        simulation.scheduler.add(small)
     simulation.step()
     simulation.scheduler.add(request("large", 50, 2, key="large"))
     index = 0
     while "large" not in simulation.outputs:
         if simulation.scheduler.num_waiting < 5:
-            simulation.scheduler.add(request(f"small{index}", 9, 9, key=f"k{index % 7}"))
+            small = request(f"small{index}", 9, 9, key=f"k{index % 7}")
+            simulation.scheduler.add(small)
             index += 1
         simulation.step()
         assert simulation.num_steps < 3 * MAX_SKIPS
@@ -256,9 +256,7 @@ def test_output_tokens_are_cached_too() -> None:
 @pytest.mark.parametrize("num_steps", [0, 1, 4])
 def test_finishing_early_frees_all_blocks(num_steps: int) -> None:
     simulation = Simulation(max_num_batched_tokens=8)
-    states = [
-        simulation.scheduler.add(request(f"r{i}", 12, 5, key=f"k{i}")) for i in range(3)
-    ]
+    states = [simulation.scheduler.add(request(f"r{i}", 12, 5, key=f"k{i}")) for i in range(3)]
     for _ in range(num_steps):
         simulation.step()
     for state in states:
