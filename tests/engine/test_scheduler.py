@@ -211,20 +211,19 @@ def test_limits_that_could_starve_a_decode_are_refused() -> None:
 
 
 def test_large_request_is_not_overtaken_for_ever() -> None:
-    simulation = Simulation(num_blocks=16, max_num_seqs=8, max_num_batched_tokens=64)
-    for index in range(4):
-        small = request(f"first{index}", 9, 3 + 2 * index, key=f"k{index}")
-        simulation.scheduler.add(small)
+    """Two staggered streams of small requests leave room for everyone but the large one."""
+    simulation = Simulation(num_blocks=16, max_num_seqs=2, max_num_batched_tokens=64)
+    simulation.scheduler.add(request("first", 9, 4, key="k0"))
+    simulation.scheduler.add(request("second", 9, 9, key="k1"))
     simulation.step()
     simulation.scheduler.add(request("large", 50, 2, key="large"))
     index = 0
     while "large" not in simulation.outputs:
-        if simulation.scheduler.num_waiting < 5:
-            small = request(f"small{index}", 9, 9, key=f"k{index % 7}")
-            simulation.scheduler.add(small)
+        if simulation.scheduler.num_waiting < 4:
+            simulation.scheduler.add(request(f"small{index}", 9, 9, key=f"k{index % 7}"))
             index += 1
         simulation.step()
-        assert simulation.num_steps < 3 * MAX_SKIPS
+        assert simulation.num_steps < 2 * MAX_SKIPS
 
 
 def test_prefix_hits_are_not_computed_again() -> None:
