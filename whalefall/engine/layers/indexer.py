@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from whalefall.engine.config import ModelConfig
 from whalefall.engine.kernels.reference.indexer_scores import indexer_scores
 from whalefall.engine.kernels.reference.rotary_half_split import rotary_half_split
+from whalefall.engine.kernels.reference.select_top_k import select_top_k
+from whalefall.engine.layers.attention_plan import KeyGroup
 from whalefall.engine.layers.linear import Float32Linear, Linear
 from whalefall.engine.layers.norm import LayerNorm
 from whalefall.engine.layers.rotary import Rotation
@@ -49,6 +51,17 @@ class Indexer(nn.Module):
         T = x.shape[-2]
         future = torch.ones(T, T, dtype=torch.bool, device=x.device).triu(1)
         return scores.masked_fill(future, -torch.inf)
+
+    def select_paged(
+        self, queries: tuple[Tensor, Tensor], group: KeyGroup, index_key: Tensor
+    ) -> Tensor:
+        """queries as `queries` gave them for the whole batch, index_key [num_slots, D] of this
+        layer -> int64 [G * Q, index_topk]: positions in each query's own sequence, ascending."""
+        G, Q, S = group.shape
+        query, head_weights = (part[group.rows].view(G, Q, *part.shape[1:]) for part in queries)
+        keys = index_key.index_select(0, group.slots.flatten()).view(G, S, -1)
+        scores = indexer_scores(query, keys, head_weights).masked_fill(group.hidden, -torch.inf)
+        return select_top_k(scores.view(G * Q, S), self.index_topk)
 
     def _rotate(self, x: Tensor, rotation: Rotation) -> Tensor:
         turned = rotary_half_split(x[..., : self.rope_dim], rotation.cos, rotation.sin)

@@ -14,12 +14,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from whalefall.engine.config import ModelConfig
+from whalefall.engine.kernels.reference.mla_attention import KEY_TILE, mla_attention
 from whalefall.engine.kernels.reference.rotary_interleaved import rotary_interleaved
 from whalefall.engine.kernels.reference.select_top_k import select_top_k
+from whalefall.engine.layers.attention_plan import AttentionPlan, KeyGroup
 from whalefall.engine.layers.indexer import Indexer
 from whalefall.engine.layers.linear import Linear
 from whalefall.engine.layers.norm import RMSNorm
 from whalefall.engine.layers.rotary import Rotation, softmax_scale
+from whalefall.engine.models.batch import LayerCache
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,31 @@ class IndexerProbe:
     """fp32 [B, T, T], -inf above the diagonal; gradients reach the indexer only."""
     attention_probs: Tensor
     """fp32 [B, T, T], the mean over heads of dense attention; no gradient."""
+
+
+@dataclass(frozen=True)
+class PagedPass:
+    """What every layer of a paged pass needs besides the hidden states."""
+
+    rotation: Rotation
+    plan: AttentionPlan
+
+
+@dataclass(frozen=True)
+class KeyChoice:
+    """The key sets of one layer: filled by the pass, or followed by it."""
+
+    key_positions: Tensor
+    """int64 [T, index_topk], ascending, -1 behind."""
+    is_injected: bool
+
+    def record_dense(self, group: KeyGroup) -> None:
+        """Queries of a dense group see everything up to themselves."""
+        if self.is_injected:
+            return
+        places = torch.arange(self.key_positions.shape[1])
+        visible = (~group.hidden).sum(-1).view(-1, 1)
+        self.key_positions[group.rows] = places.where(places < visible, -1)
 
 
 class MLA(nn.Module):
@@ -96,6 +124,89 @@ class MLA(nn.Module):
         out = attended[..., : self.v_dim].transpose(1, 2).flatten(-2)
         return self.o_proj(out), key_positions
 
+    def write_cache(
+        self, x: Tensor, rotation: Rotation, slot_mapping: Tensor, cache: LayerCache
+    ) -> None:
+        """Store what each token leaves behind. x [P, d], of which the first T rows are tokens,
+        with slot_mapping int64 [T]."""
+        T = slot_mapping.shape[0]
+        latent, rope_key = self.latents(x, rotation)
+        _store(cache.latent, slot_mapping, latent[:T])
+        _store(cache.rope_key, slot_mapping, rope_key[:T])
+        if self.indexer is not None:
+            assert cache.index_key is not None, "an indexer needs its keys cached"
+            _store(cache.index_key, slot_mapping, self.indexer.keys(x, rotation)[:T])
+
+    def forward_paged(
+        self, x: Tensor, context: PagedPass, cache: LayerCache, choice: KeyChoice | None = None
+    ) -> Tensor:
+        """x [P, d] -> [P, d]: absorbed form over the cache, which holds the batch's own keys
+        already. Rows from T on are padding, and zero before the output projection."""
+        query_latent = self.query_latent(x)
+        q_nope, q_rope = self.queries(query_latent, context.rotation)
+        up_key, up_value = self._up_projections()
+        q_latent = torch.bmm(q_nope.transpose(0, 1), up_key).transpose(0, 1)
+        index_queries = None
+        if self.indexer is not None and context.plan.has_sparse:
+            index_queries = self.indexer.queries(x, query_latent, context.rotation)
+        attended = x.new_zeros(q_latent.shape, dtype=torch.float32)
+        for group in context.plan.groups:
+            positions = self._choose(group, index_queries, cache, choice)
+            query = q_latent[group.rows], q_rope[group.rows]
+            attended[group.rows] = self._attend(query, group, positions, cache)
+        values = torch.bmm(attended.to(x.dtype).transpose(0, 1), up_value)
+        return self.o_proj(values.transpose(0, 1).flatten(-2))
+
+    def _choose(
+        self,
+        group: KeyGroup,
+        index_queries: tuple[Tensor, Tensor] | None,
+        cache: LayerCache,
+        choice: KeyChoice | None,
+    ) -> Tensor | None:
+        """Key positions int64 [G * Q, index_topk] of a sparse group, None for a dense one."""
+        if choice is not None and not group.is_sparse:
+            choice.record_dense(group)
+        if not group.is_sparse:
+            return None
+        if choice is not None and choice.is_injected:
+            return choice.key_positions[group.rows]
+        assert self.indexer is not None
+        assert index_queries is not None
+        assert cache.index_key is not None
+        positions = self.indexer.select_paged(index_queries, group, cache.index_key)
+        if choice is not None:
+            choice.key_positions[group.rows] = positions
+        return positions
+
+    def _attend(
+        self,
+        query: tuple[Tensor, Tensor],
+        group: KeyGroup,
+        positions: Tensor | None,
+        cache: LayerCache,
+    ) -> Tensor:
+        """query [N, H, R] and [N, H, rope] of the group's N = G * Q rows -> fp32 [N, H, R]."""
+        if positions is None:
+            slots, hidden = group.slots, group.hidden.repeat_interleave(self.num_heads, dim=1)
+        else:
+            slots, hidden = _gathered_slots(group, positions)
+        G, S = slots.shape
+        flat = slots.flatten()
+        keys = (
+            cache.latent.index_select(0, flat).view(G, S, -1),
+            cache.rope_key.index_select(0, flat).view(G, S, -1),
+        )
+        shaped = query[0].reshape(G, -1, self.kv_lora_rank), query[1].reshape(G, -1, self.rope_dim)
+        out = mla_attention(shaped, keys, hidden, self.scale)
+        return out.reshape(-1, self.num_heads, self.kv_lora_rank)
+
+    def _up_projections(self) -> tuple[Tensor, Tensor]:
+        """kv_b_proj by head: [H, nope, R], which turns a query towards latents, and [H, R, v],
+        which turns a sum of latents into values."""
+        per_head = self.kv_b_proj.weight.view(self.num_heads, -1, self.kv_lora_rank)
+        return per_head[:, : self.nope_dim], per_head[:, self.nope_dim :].transpose(1, 2)
+
     def probe_indexer(self, x: Tensor, rotation: Rotation) -> IndexerProbe:
         """x [B, T, d], the layer's normed input; it is detached, so only the indexer learns."""
         assert self.indexer is not None
@@ -126,6 +237,20 @@ class MLA(nn.Module):
         scores = self.indexer.scores_dense(x, query_latent, rotation)
         selected = select_top_k(scores.flatten(0, 1), self.indexer.index_topk)
         return selected.view(*scores.shape[:2], -1)
+
+
+def _store(storage: Tensor, slot_mapping: Tensor, values: Tensor) -> None:
+    storage.index_copy_(0, slot_mapping, values.to(storage.dtype))
+
+
+def _gathered_slots(group: KeyGroup, positions: Tensor) -> tuple[Tensor, Tensor]:
+    """Slots int64 [N, S] of the chosen positions [N, k], padded to whole tiles, and
+    hidden bool [N, 1, S]. Absent choices and padding point at the sequence's first key."""
+    Q = group.shape[1]
+    padded = F.pad(positions, (0, -positions.shape[1] % KEY_TILE), value=-1)
+    hidden = padded < 0
+    table = group.slots.repeat_interleave(Q, dim=0)
+    return table.gather(1, padded.clamp(min=0)), hidden.unsqueeze(1)
 
 
 def _mask_of(key_positions: Tensor, num_keys: int) -> Tensor:

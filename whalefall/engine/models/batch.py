@@ -40,6 +40,15 @@ class ForwardBatch:
 
 
 @dataclass(frozen=True)
+class LayerCache:
+    """One layer's storage, seen slot by slot: [num_blocks * 64, width] each."""
+
+    latent: Tensor
+    rope_key: Tensor
+    index_key: Tensor | None
+
+
+@dataclass(frozen=True)
 class PagedCache:
     """Cache storage of all layers. One block id names the same block in every tensor and layer,
     the MTP layer (the last one) included, so a block is kept, hit, stored or dropped as a whole."""
@@ -61,6 +70,13 @@ class PagedCache:
             rope_key=zeros(config.qk_rope_head_dim),
             index_key=zeros(config.index_head_dim) if config.has_indexer else None,
         )
+
+    def layer(self, layer_index: int) -> LayerCache:
+        def flat(tensor: Tensor) -> Tensor:
+            return tensor[layer_index].flatten(0, 1)
+
+        index_key = None if self.index_key is None else flat(self.index_key)
+        return LayerCache(flat(self.latent), flat(self.rope_key), index_key)
 
     @property
     def num_blocks(self) -> int:
@@ -85,6 +101,12 @@ class Selections:
     key_positions: dict[int, Tensor] = field(default_factory=dict)
     """int64 [T, index_topk]: positions in the token's own sequence, ascending, -1 behind."""
     is_injected: bool = False
+
+    def injected_experts(self, layer_index: int) -> Tensor | None:
+        return self.expert_ids.get(layer_index) if self.is_injected else None
+
+    def injected_keys(self, layer_index: int) -> Tensor | None:
+        return self.key_positions.get(layer_index) if self.is_injected else None
 
     def injected(self) -> Selections:
         """The same choices, to be followed by another pass."""

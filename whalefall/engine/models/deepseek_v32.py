@@ -12,12 +12,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from whalefall.engine.config import ModelConfig
+from whalefall.engine.kernels.reference.moe_experts import ROW_MULTIPLE
+from whalefall.engine.layers.attention_plan import plan_attention
 from whalefall.engine.layers.linear import Linear
-from whalefall.engine.layers.mla import MLA, IndexerProbe
+from whalefall.engine.layers.mla import MLA, IndexerProbe, KeyChoice, PagedPass
 from whalefall.engine.layers.moe import MLP, MoE
 from whalefall.engine.layers.norm import RMSNorm
 from whalefall.engine.layers.rotary import RotaryTable, Rotation
-from whalefall.engine.models.batch import Selections
+from whalefall.engine.models.batch import ForwardBatch, PagedCache, Selections
 
 _FLOAT32_PARAMETERS = ("mlp.gate.weight", "indexer.weights_proj.weight", "indexer.k_norm")
 
@@ -42,7 +44,7 @@ class _DensePass:
     """What every layer of a dense pass needs besides the hidden states."""
 
     rotation: Rotation
-    selections: Selections
+    selections: Selections | None
     probe: DenseProbe | None
 
 
@@ -65,29 +67,62 @@ class DecoderLayer(nn.Module):
         x = self.input_layernorm(hidden)
         if context.probe is not None and context.probe.wants_indexer:
             context.probe.indexers[index] = self.self_attn.probe_indexer(x, context.rotation)
-        given = selections.key_positions.get(index) if selections.is_injected else None
+        given = selections.injected_keys(index) if selections else None
         shaped = None if given is None else given.view(*hidden.shape[:2], -1)
         attended, key_positions = self.self_attn.forward_dense(x, context.rotation, shaped)
-        if key_positions is not None and not selections.is_injected:
+        if key_positions is not None and selections:
             selections.key_positions[index] = key_positions.flatten(0, 1)
         hidden = hidden + attended
         x = self.post_attention_layernorm(hidden).flatten(0, 1)
         out = self.feed_forward(x, x.shape[0], selections, context.probe)
         return hidden + out.view(hidden.shape)
 
+    def forward_paged(
+        self,
+        hidden: Tensor,
+        batch: ForwardBatch,
+        context: PagedPass,
+        cache: PagedCache,
+        selections: Selections | None,
+    ) -> Tensor:
+        """[P, d] -> [P, d]; writes the batch's T tokens to the cache, then reads from it."""
+        index, T = self.layer_index, batch.token_ids.shape[0]
+        storage = cache.layer(index)
+        x = self.input_layernorm(hidden)
+        self.self_attn.write_cache(x, context.rotation, batch.slot_mapping, storage)
+        choice = self._key_choice(T, selections)
+        hidden = hidden + self.self_attn.forward_paged(x, context, storage, choice)
+        x = self.post_attention_layernorm(hidden)
+        return hidden + self.feed_forward(x, T, selections)
+
+    def _key_choice(self, num_tokens: int, selections: Selections | None) -> KeyChoice | None:
+        indexer = self.self_attn.indexer
+        if selections is None or indexer is None:
+            return None
+        given = selections.injected_keys(self.layer_index)
+        if given is not None:
+            return KeyChoice(given, is_injected=True)
+        empty = torch.full((num_tokens, indexer.index_topk), -1)
+        selections.key_positions[self.layer_index] = empty
+        return KeyChoice(empty, is_injected=False)
+
     def feed_forward(
-        self, x: Tensor, num_tokens: int, selections: Selections, probe: DenseProbe | None = None
+        self,
+        x: Tensor,
+        num_tokens: int,
+        selections: Selections | None,
+        probe: DenseProbe | None = None,
     ) -> Tensor:
         """x [P, d], of which the first num_tokens rows count -> [P, d]."""
         if isinstance(self.mlp, MLP):
             return self.mlp(x)
         index = self.layer_index
-        given = selections.expert_ids.get(index) if selections.is_injected else None
+        given = selections.injected_experts(index) if selections else None
         if given is not None:
             given = F.pad(given, (0, 0, 0, x.shape[0] - num_tokens))
         ids, weights, scores = self.mlp.gate(x, given)
         ids, weights, scores = ids[:num_tokens], weights[:num_tokens], scores[:num_tokens]
-        if not selections.is_injected:
+        if selections:
             selections.expert_ids[index] = ids
         if probe is not None:
             probe.expert_counts[index] = ids.flatten().bincount(minlength=scores.shape[-1])
@@ -211,15 +246,61 @@ class DeepseekV32ForCausalLM(nn.Module):
         context = self._dense_pass(next_token_ids, selections, probe)
         return mtp.shared_head.norm(mtp.forward_dense(combined, context))
 
+    @torch.no_grad()
+    def forward(
+        self, batch: ForwardBatch, cache: PagedCache, selections: Selections | None = None
+    ) -> Tensor:
+        """-> hidden [T, d] after the final norm. Writes each token's cache entries, all decoder
+        layers of them, and attends to what the block tables name.
+
+        Batch-invariant: a token's result has the same bits whatever chunk or batch it came in."""
+        context = self._paged_pass(batch)
+        hidden = self.model.embed_tokens(_pad_rows(batch.token_ids))
+        for layer in self.decoder_layers:
+            hidden = layer.forward_paged(hidden, batch, context, cache, selections)
+        return self.model.norm(hidden)[: batch.token_ids.shape[0]]
+
+    @torch.no_grad()
+    def mtp_forward(
+        self,
+        batch: ForwardBatch,
+        hidden: Tensor,
+        next_token_ids: Tensor,
+        cache: PagedCache,
+        selections: Selections | None = None,
+    ) -> Tensor:
+        """The MTP layer over the same batch: hidden [T, d] from `forward`, next_token_ids
+        int64 [T] (token t + 1 at t) -> [T, d], whose logits predict token t + 2.
+
+        Fills the MTP layer's part of the same slots, so it runs for prompt tokens too."""
+        mtp = self.mtp_layer
+        assert mtp is not None, "the model has no MTP layer"
+        combined = mtp.combine(_pad_rows(hidden), _pad_rows(next_token_ids))
+        context = self._paged_pass(batch)
+        out = mtp.forward_paged(combined, batch, context, cache, selections)
+        return mtp.shared_head.norm(out)[: batch.token_ids.shape[0]]
+
     def compute_logits(self, hidden: Tensor) -> Tensor:
         """hidden [..., d] after the final norm -> fp32 [..., vocab]."""
-        return self.lm_head(hidden).float()
+        rows = hidden.reshape(-1, hidden.shape[-1])
+        logits = self.lm_head(_pad_rows(rows))[: rows.shape[0]]
+        return logits.float().view(*hidden.shape[:-1], -1)
+
+    def _paged_pass(self, batch: ForwardBatch) -> PagedPass:
+        plan = plan_attention(batch, self.config.index_topk)
+        return PagedPass(self.rotary.at(_pad_rows(batch.positions)), plan)
 
     def _dense_pass(
         self, token_ids: Tensor, selections: Selections | None, probe: DenseProbe | None
     ) -> _DensePass:
         positions = torch.arange(token_ids.shape[1], device=token_ids.device)
-        return _DensePass(self.rotary.at(positions), selections or Selections(), probe)
+        return _DensePass(self.rotary.at(positions), selections, probe)
+
+
+def _pad_rows(x: Tensor) -> Tensor:
+    """[T] or [T, d] -> the same with zero rows behind, to a multiple of ROW_MULTIPLE."""
+    missing = -x.shape[0] % ROW_MULTIPLE
+    return F.pad(x, (0,) * (2 * x.dim() - 1) + (missing,)) if missing else x
 
 
 def _parameter(module: nn.Embedding) -> nn.Parameter:

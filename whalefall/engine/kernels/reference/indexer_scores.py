@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from torch import Tensor
+from torch.nn import functional as F
+
+_ROW_MULTIPLE = 8
 
 
 def indexer_scores(query: Tensor, key: Tensor, head_weights: Tensor) -> Tensor:
@@ -15,8 +18,9 @@ def indexer_scores(query: Tensor, key: Tensor, head_weights: Tensor) -> Tensor:
     T, H, D = query.shape[-3:]
     assert key.shape[-1] == D
     assert head_weights.shape[-2:] == (T, H)
-    flat = query.float().flatten(-3, -2) @ key.float().transpose(-1, -2)
-    products = flat.view(*flat.shape[:-2], T, H, -1).relu()
+    rows = F.pad(query.float().flatten(-3, -2), (0, 0, 0, -(T * H) % _ROW_MULTIPLE))
+    flat = (rows @ key.float().transpose(-1, -2))[..., : T * H, :]
+    products = flat.reshape(*flat.shape[:-2], T, H, -1).relu()
     scores = products[..., 0, :] * head_weights[..., 0, None]
     for head in range(1, H):
         scores = scores + products[..., head, :] * head_weights[..., head, None]
