@@ -1,0 +1,121 @@
+"""One path of the wire as a self-contained ASGI app: method, credentials, media type, body, errors
+and the headers every answer carries. What an endpoint does is its handler's business."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from whalefall.accounts.api_keys import Caller
+from whalefall.api.auth import SecretReader, authenticate, bearer_secret
+from whalefall.api.body import read_body
+from whalefall.api.errors import error_response
+from whalefall.api.options import WireOptions
+from whalefall.base.errors import (
+    MethodNotAllowedError,
+    NotFoundError,
+    PlatformError,
+    ServerError,
+)
+from whalefall.serving.platform import Base, Platform
+
+_log = logging.getLogger(__name__)
+
+_VARY = "origin, access-control-request-method, access-control-request-headers"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One authenticated request, its body read and not yet understood."""
+
+    caller: Caller
+    base: Base
+    body: bytes
+    path_params: dict[str, str]
+
+
+Handler = Callable[[Call], Awaitable[ASGIApp]]
+"""Answers a call; what it returns writes the response. PlatformErrors are rendered for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    platform: Platform
+    options: WireOptions
+    base: Base
+    method: str
+    handler: Handler
+    read_secret: SecretReader = bearer_secret
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        marked = with_wire_headers(scope, headers, send)
+        try:
+            response = await self._respond(scope, headers, receive)
+        except ClientDisconnect:
+            return
+        except PlatformError as error:
+            response = error_response(error, self.options.era)
+        except Exception:  # noqa: BLE001 - the rim: a bug becomes a 500, its text stays in the log
+            _log.exception("%s %s failed", scope["method"], scope["path"])
+            response = error_response(ServerError("Internal Server Error"), self.options.era)
+        await response(scope, receive, marked)
+
+    async def _respond(self, scope: Scope, headers: Headers, receive: Receive) -> ASGIApp:
+        if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
+            return _preflight(headers)
+        if scope["method"] != self.method:
+            raise MethodNotAllowedError("")
+        caller = await authenticate(self.platform, headers, self.read_secret, self.options.era)
+        body = b""
+        if self.method == "POST":
+            body = await read_body(headers, receive, self.options)
+        return await self.handler(Call(caller, self.base, body, scope.get("path_params", {})))
+
+
+async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    """404 with an empty body, for every path the wire does not know."""
+    marked = with_wire_headers(scope, Headers(scope=scope), send)
+    await error_response(NotFoundError(""))(scope, receive, marked)
+
+
+def with_wire_headers(scope: Scope, headers: Headers, send: Send) -> Send:
+    """Adds to the response's head what every answer of the real API carries.
+
+    The trace id is also left in `scope["trace_id"]` for whoever logs."""
+    trace_id = secrets.token_hex(16)
+    scope["trace_id"] = trace_id
+    origin = headers.get("origin")
+
+    async def marked(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            response_headers = MutableHeaders(scope=message)
+            response_headers["vary"] = _VARY
+            response_headers["access-control-allow-credentials"] = "true"
+            response_headers["x-content-type-options"] = "nosniff"
+            response_headers["x-ds-trace-id"] = trace_id
+            if origin is not None:
+                response_headers["access-control-allow-origin"] = origin
+                response_headers["access-control-expose-headers"] = "x-ds-trace-id"
+        await send(message)
+
+    return marked
+
+
+def _preflight(headers: Headers) -> Response:
+    """A browser asks before it calls. Keys travel in a header that no page sends by itself, so
+    every origin may call."""
+    return Response(
+        headers={
+            "access-control-allow-methods": headers["access-control-request-method"],
+            "access-control-allow-headers": headers.get("access-control-request-headers", "*"),
+            "access-control-max-age": "86400",
+        }
+    )
