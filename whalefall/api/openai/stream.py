@@ -17,6 +17,7 @@ from whalefall.chat.messages import (
     Finished,
     KeepAlive,
     ReasoningDelta,
+    Started,
     ToolCallArguments,
     ToolCallStart,
 )
@@ -48,6 +49,8 @@ class ChatStream:
     def push(self, event: Event) -> bytes:
         if isinstance(event, KeepAlive):
             return KEEP_ALIVE
+        if isinstance(event, Started):
+            return b""
         if self._is_open:
             return self._chunk(event)
         self._is_open = True

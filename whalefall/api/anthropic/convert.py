@@ -1,0 +1,166 @@
+"""Anthropic-style requests become neutral ones, or an InvalidRequestError. Pure.
+
+Model names nobody knows are mapped, never refused. `max_tokens` above the model's limit is cut to
+it, because Claude Code asks for 32000 of any model and must work with the published settings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from whalefall.api.anthropic.protocol import (
+    CountTokensRequest,
+    MessagesRequest,
+    ThinkingParam,
+    ToolChoiceAny,
+    ToolChoiceNone,
+    ToolChoiceParam,
+    ToolChoiceTool,
+    ToolParam,
+)
+from whalefall.api.anthropic.turns import messages_from_wire
+from whalefall.api.options import Era
+from whalefall.api.ranges import (
+    check_range,
+    check_sampling,
+    check_user_id,
+    number_or,
+    stop_strings,
+)
+from whalefall.base.errors import InvalidRequestError
+from whalefall.chat.messages import ChatRequest, Tool, ToolChoice, ToolChoiceMode
+
+MAX_TOKENS_LIMIT = 8192
+MAX_TOKENS_LIMIT_THINKING = 65536
+TOOLS_MAX = 128
+TOOL_NAME_CHARS_MAX = 128
+"""The format's own limit: names of tools that come over MCP are long."""
+_TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]+")
+_LONG_CONTEXT_SUFFIX = "[1m]"
+
+
+@dataclass(frozen=True, slots=True)
+class MessagesCall:
+    """A valid request, and how its answer is wanted."""
+
+    request: ChatRequest
+    is_stream: bool
+
+
+def messages_call(wire: MessagesRequest, models: Sequence[str], era: Era) -> MessagesCall:
+    """Raises InvalidRequestError."""
+    model = mapped_model(wire.model, models)
+    thinking = is_thinking(model, wire.thinking)
+    tools = _tools(wire.tools)
+    check_sampling(wire.temperature, wire.top_p, None, None)
+    user_id = _user_id(wire.metadata) if era is Era.V4 else None
+    check_user_id(user_id)
+    choice = _tool_choice(wire.tool_choice, tools)
+    _check_choice(choice, era, thinking=thinking)
+    request = ChatRequest(
+        model=model,
+        messages=messages_from_wire(wire.system, wire.messages, thinking=thinking),
+        thinking=thinking,
+        tools=tools,
+        tool_choice=choice,
+        max_tokens=_max_tokens(wire.max_tokens, thinking=thinking),
+        temperature=1.0 if thinking else number_or(wire.temperature, 1.0),
+        top_p=1.0 if thinking else number_or(wire.top_p, 1.0),
+        stop=stop_strings(wire.stop_sequences),
+        user_id=user_id,
+    )
+    return MessagesCall(request, bool(wire.stream))
+
+
+def count_request(wire: CountTokensRequest, models: Sequence[str]) -> ChatRequest:
+    """Raises InvalidRequestError."""
+    model = mapped_model(wire.model, models)
+    thinking = is_thinking(model, wire.thinking)
+    tools = _tools(wire.tools)
+    return ChatRequest(
+        model=model,
+        messages=messages_from_wire(wire.system, wire.messages, thinking=thinking),
+        thinking=thinking,
+        tools=tools,
+        tool_choice=_tool_choice(wire.tool_choice, tools),
+    )
+
+
+def mapped_model(name: str, models: Sequence[str]) -> str:
+    """A name that can be called, for any name at all."""
+    known = name.removesuffix(_LONG_CONTEXT_SUFFIX)
+    large = "deepseek-v4-pro" if known.startswith("claude-opus") else "deepseek-v4-flash"
+    for candidate in (name, known, "deepseek-chat", large, *models):
+        if candidate in models:
+            return candidate
+    raise InvalidRequestError("Model Not Exist")
+
+
+def is_thinking(model: str, wire: ThinkingParam | None) -> bool:
+    """The field decides; without it the model's name does."""
+    if wire is not None:
+        return wire.type != "disabled"
+    return model.endswith("reasoner")
+
+
+def _max_tokens(asked: int, *, thinking: bool) -> int:
+    limit = MAX_TOKENS_LIMIT_THINKING if thinking else MAX_TOKENS_LIMIT
+    check_range("max_tokens", min(asked, limit), 1, limit)
+    return min(asked, limit)
+
+
+def _user_id(metadata: object) -> str | None:
+    user_id = metadata.get("user_id") if isinstance(metadata, dict) else None
+    return user_id if isinstance(user_id, str) else None
+
+
+def _tools(wire: Sequence[ToolParam] | None) -> tuple[Tool, ...]:
+    """An empty list is the same as none: agents send it when they have no tools."""
+    tools = wire or ()
+    if len(tools) > TOOLS_MAX:
+        raise InvalidRequestError(
+            f"Invalid 'tools': array too long. Expected an array with maximum length {TOOLS_MAX}, "
+            f"but got an array with length {len(tools)} instead."
+        )
+    for index, tool in enumerate(tools):
+        _check_tool_name(index, tool.name)
+    return tuple(Tool(tool.name, tool.description, tool.input_schema) for tool in tools)
+
+
+def _check_tool_name(index: int, name: str) -> None:
+    if _TOOL_NAME.fullmatch(name) is None:
+        raise InvalidRequestError(
+            f"Invalid 'tools[{index}].name': string does not match pattern. Expected a string "
+            "that matches the pattern '^[a-zA-Z0-9_-]+$'."
+        )
+    if len(name) > TOOL_NAME_CHARS_MAX:
+        raise InvalidRequestError(
+            f"Invalid 'tools[{index}].name': string too long. Expected a string with maximum "
+            f"length {TOOL_NAME_CHARS_MAX}, but got a string with length {len(name)} instead."
+        )
+
+
+def _tool_choice(wire: ToolChoiceParam | None, tools: Sequence[Tool]) -> ToolChoice:
+    if isinstance(wire, ToolChoiceTool):
+        if wire.name not in {tool.name for tool in tools}:
+            raise InvalidRequestError(
+                f"Invalid value for 'tool_choice': the tool '{wire.name}' is not among 'tools'."
+            )
+        return ToolChoice(ToolChoiceMode.NAMED, wire.name)
+    if isinstance(wire, ToolChoiceAny):
+        if not tools:
+            raise InvalidRequestError(
+                "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are "
+                "specified."
+            )
+        return ToolChoice(ToolChoiceMode.REQUIRED)
+    if isinstance(wire, ToolChoiceNone) or not tools:
+        return ToolChoice(ToolChoiceMode.NONE)
+    return ToolChoice(ToolChoiceMode.AUTO)
+
+
+def _check_choice(choice: ToolChoice, era: Era, *, thinking: bool) -> None:
+    is_forced = choice.mode in (ToolChoiceMode.REQUIRED, ToolChoiceMode.NAMED)
+    if thinking and is_forced and era is Era.V4:
+        raise InvalidRequestError("Thinking mode does not support this tool_choice")
