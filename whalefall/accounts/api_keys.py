@@ -2,9 +2,59 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
+from sqlalchemy import (
+    Column,
+    Connection,
+    ForeignKey,
+    Index,
+    Row,
+    Table,
+    Text,
+    UniqueConstraint,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from whalefall.accounts.users import get_user, users
+from whalefall.base.errors import InvalidRequestError, NotFoundError
+from whalefall.base.ids import new_id
 from whalefall.base.money import Currency
+from whalefall.base.statements import Prepared
+from whalefall.base.tables import Instant, metadata, micros_from_instant
+
+NAME_LENGTH_MAX = 64
+NUM_KEYS_MAX = 100
+"""Usable keys one user may have at a time."""
+_SECRET = re.compile(r"sk-[0-9a-f]{32}")
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("user_id", Text, ForeignKey("users.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("masked", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("last_used_at", Instant),
+    Column("expires_at", Instant),
+    Column("revoked_at", Instant),
+    UniqueConstraint("digest"),
+    Index(None, "user_id"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,3 +66,182 @@ class Caller:
     api_key_name: str
     masked_key: str
     currency: Currency
+
+
+@dataclass(frozen=True, slots=True)
+class APIKey:
+    """What is known of a key. The secret is not among it."""
+
+    id: str
+    user_id: str
+    name: str
+    masked: str
+    created_at: datetime
+    last_used_at: datetime | None = None
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+def create_api_key(
+    conn: Connection,
+    *,
+    user_id: str,
+    name: str,
+    now: datetime,
+    expires_at: datetime | None = None,
+) -> tuple[APIKey, str]:
+    """A new key and its secret, which exists nowhere else. InvalidRequestError for an odd name,
+    an expiry in the past or too many keys; NotFoundError for an unknown user."""
+    if expires_at is not None and expires_at <= now:
+        raise InvalidRequestError("the key would have expired before it was made")
+    get_user(conn, user_id)
+    if _num_usable(conn, user_id) >= NUM_KEYS_MAX:
+        raise InvalidRequestError(f"a user has at most {NUM_KEYS_MAX} API keys; revoke one first")
+    secret = "sk-" + secrets.token_hex(16)
+    key = APIKey(
+        id=new_id("key"),
+        user_id=user_id,
+        name=_checked_name(name),
+        masked=mask(secret),
+        created_at=now,
+        expires_at=expires_at,
+    )
+    values = {column: getattr(key, column) for column in APIKey.__slots__}
+    conn.execute(insert(api_keys).values(**values, digest=_digest(secret)))
+    return key, secret
+
+
+def mask(secret: str) -> str:
+    """Enough to tell one's keys apart, as the usage export writes it: `sk-1bb****7cee7`."""
+    return f"{secret[:6]}****{secret[-5:]}"
+
+
+def authenticate(conn: Connection, secret: str, now: datetime) -> Caller | None:
+    """Who owns this key; None for unknown, revoked and expired keys and suspended users alike.
+
+    The key is found by its digest; the digests are then compared in constant time, so the
+    answer's timing does not depend on how much of a guess was right."""
+    if not _SECRET.fullmatch(secret):
+        return None
+    digest = _digest(secret)
+    row = _FIND.row(conn, {"digest": digest, "now": micros_from_instant(now)})
+    if row is None or not hmac.compare_digest(row[0], digest):
+        return None
+    _, user_id, api_key_id, name, masked, currency = row
+    return Caller(user_id, api_key_id, name, masked, Currency(currency))
+
+
+def list_api_keys(conn: Connection, user_id: str | None = None) -> list[APIKey]:
+    """Newest last, revoked ones included; of one user, or of all."""
+    query = select(*_COLUMNS).order_by(api_keys.c.created_at, api_keys.c.id)
+    if user_id is not None:
+        query = query.where(api_keys.c.user_id == user_id)
+    return [_key_from_row(row) for row in conn.execute(query)]
+
+
+def revoke_api_key(
+    conn: Connection, api_key_id: str, now: datetime, *, user_id: str | None = None
+) -> APIKey:
+    """From the commit on the key opens nothing, in any process. Harmless when repeated.
+
+    With `user_id` only that user's keys are seen: NotFoundError for anyone else's."""
+    scope = [api_keys.c.id == api_key_id]
+    if user_id is not None:
+        scope.append(api_keys.c.user_id == user_id)
+    unrevoked = update(api_keys).where(*scope, api_keys.c.revoked_at.is_(None))
+    conn.execute(unrevoked.values(revoked_at=now))
+    row = conn.execute(select(*_COLUMNS).where(*scope)).one_or_none()
+    if row is None:
+        raise NotFoundError(f"there is no API key {api_key_id}")
+    return _key_from_row(row)
+
+
+def touch_api_keys(conn: Connection, last_used: Mapping[str, datetime]) -> None:
+    """Write down when keys were last used; see LastUsed."""
+    if last_used:
+        rows = [
+            {"key": key, "instant": micros_from_instant(instant)}
+            for key, instant in sorted(last_used.items())
+        ]
+        _TOUCH.run_many(conn, rows)
+
+
+class LastUsed:
+    """Collects key uses in memory, so that a busy key costs one write a minute at most."""
+
+    def __init__(
+        self, interval: timedelta = timedelta(minutes=1), num_keys_max: int = 10_000
+    ) -> None:
+        self._interval = interval
+        self._num_keys_max = num_keys_max
+        self._pending: dict[str, datetime] = {}
+        self._due_at: datetime | None = None
+
+    def note(self, api_key_id: str, now: datetime) -> None:
+        """Beyond the limit of remembered keys a use is forgotten: the figure is a courtesy."""
+        if api_key_id in self._pending or len(self._pending) < self._num_keys_max:
+            self._pending[api_key_id] = now
+
+    def due(self, now: datetime) -> Mapping[str, datetime]:
+        """What to hand to touch_api_keys now: everything since last time once a minute has
+        passed, else nothing."""
+        if not self._pending or (self._due_at is not None and now < self._due_at):
+            return {}
+        pending, self._pending = self._pending, {}
+        self._due_at = now + self._interval
+        return pending
+
+
+_COLUMNS = [api_keys.c[name] for name in APIKey.__slots__]
+
+_FIND = Prepared(
+    select(
+        api_keys.c.digest,
+        api_keys.c.user_id,
+        api_keys.c.id,
+        api_keys.c.name,
+        api_keys.c.masked,
+        users.c.currency,
+    )
+    .join(users, users.c.id == api_keys.c.user_id)
+    .where(
+        api_keys.c.digest == bindparam("digest"),
+        api_keys.c.revoked_at.is_(None),
+        or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > bindparam("now")),
+        users.c.suspended_at.is_(None),
+    )
+)
+
+_TOUCH = Prepared(
+    update(api_keys)
+    .where(
+        api_keys.c.id == bindparam("key"),
+        or_(
+            api_keys.c.last_used_at.is_(None),
+            api_keys.c.last_used_at < bindparam("instant"),
+        ),
+    )
+    .values(last_used_at=bindparam("instant"))
+)
+
+
+def _num_usable(conn: Connection, user_id: str) -> int:
+    query = select(func.count()).where(
+        api_keys.c.user_id == user_id, api_keys.c.revoked_at.is_(None)
+    )
+    return conn.execute(query).scalar_one()
+
+
+def _checked_name(name: str) -> str:
+    stripped = name.strip()
+    if not 1 <= len(stripped) <= NAME_LENGTH_MAX or not stripped.isprintable():
+        raise InvalidRequestError(f"a key's name has 1 to {NAME_LENGTH_MAX} printable characters")
+    return stripped
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode("ascii")).hexdigest()
+
+
+def _key_from_row(row: Row[*tuple[Any, ...]]) -> APIKey:
+    return APIKey(*row)
