@@ -136,7 +136,8 @@ class _DataError(Exception):
 
 
 class _NotAnEnum(_DataError):
-    """serde_json calls a value that cannot even start an enum a syntax error."""
+    """A value that cannot even start an enum: read from bytes, serde_json calls that a syntax
+    error; read from a buffered value, a wrong type."""
 
 
 _EXPECTED = {
@@ -226,7 +227,8 @@ def _check_described(wire_type: inspect.Metadata, node: Node, path: tuple[str, .
 
 def _check_variant(variants: tuple[str, ...], node: Node, path: tuple[str, ...]) -> None:
     if node.kind is not Kind.STRING:
-        raise _NotAnEnum("expected value", path, node.start)
+        text = f"invalid type: {_unexpected(node)}, expected string or map"
+        raise _NotAnEnum(text, path, node.start)
     if node.value not in variants:
         text = f"unknown variant `{node.value}`, expected {_one_of(variants)}"
         raise _DataError(text, path, node.end)
@@ -245,9 +247,6 @@ def _check_buffered(wire_type: inspect.StructType, node: Node, path: tuple[str, 
     """Values read whole before they are judged: complaints carry the whole's path and end."""
     try:
         _check_fields(wire_type, node, path)
-    except _NotAnEnum as error:
-        text = f"invalid type: {error.text}, expected string or map"
-        raise _DataError(text, path, node.end) from None
     except _DataError as error:
         raise _DataError(error.text, path, node.end) from None
 
@@ -279,7 +278,8 @@ def _variants(wire_type: inspect.StructType, field: inspect.Field) -> tuple[str,
 def _check_tagged(types: list[inspect.StructType], node: Node, path: tuple[str, ...]) -> None:
     """An internally tagged enum: the tag is judged on sight, everything else at the end."""
     if node.kind is not Kind.MAP:
-        _mismatch(node, "internally tagged enum ChatCompletionRequestMessage", path)
+        name = getattr(types[0].cls, "enum_name", "ChatCompletionRequestMessage")
+        _mismatch(node, f"internally tagged enum {name}", path)
     tag_field = types[0].tag_field
     assert tag_field is not None
     by_tag = {str(one.tag): one for one in types}

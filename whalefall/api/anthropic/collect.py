@@ -100,6 +100,7 @@ class MessageCollector:
         usage = finished.usage
         return MessageAnswer(
             self._head.id,
+            "message",
             "assistant",
             self._head.model,
             self._content(),

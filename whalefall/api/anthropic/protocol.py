@@ -7,7 +7,7 @@ the order of blocks are convert.py's and turns.py's business."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
@@ -27,6 +27,8 @@ class TextPart(msgspec.Struct, frozen=True):
 
 
 class TextBlockParam(msgspec.Struct, frozen=True, tag_field="type", tag="text"):
+    enum_name: ClassVar[str] = "ContentBlockParam"
+
     text: str
 
 
@@ -83,7 +85,7 @@ class ToolParam(msgspec.Struct, frozen=True):
 
 
 class ToolChoiceAuto(msgspec.Struct, frozen=True, tag_field="type", tag="auto"):
-    pass
+    enum_name: ClassVar[str] = "ToolChoiceParam"
 
 
 class ToolChoiceAny(msgspec.Struct, frozen=True, tag_field="type", tag="any"):
@@ -156,9 +158,10 @@ class MessageUsage(msgspec.Struct, frozen=True):
     service_tier: str = "standard"
 
 
-class MessageAnswer(msgspec.Struct, frozen=True, tag_field="type", tag="message"):
+class MessageAnswer(msgspec.Struct, frozen=True):
     id: str
-    role: str
+    type: Literal["message"]
+    role: Literal["assistant"]
     model: str
     content: tuple[ContentBlock, ...]
     stop_reason: str | None

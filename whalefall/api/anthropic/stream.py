@@ -74,7 +74,9 @@ class MessageStream:
             return b""
         self._has_started = True
         usage = message_usage(prompt_tokens, cached_tokens, 0)
-        message = MessageAnswer(self._head.id, "assistant", self._head.model, (), None, None, usage)
+        message = MessageAnswer(
+            self._head.id, "message", "assistant", self._head.model, (), None, None, usage
+        )
         return named_event(MessageStart(message))
 
     def _block_events(self, event: Event) -> list[bytes]:
