@@ -6,8 +6,10 @@ stores into shared memory, no system call, and the pages outlive the process (ki
 At the next start the recovery reads the journals of dead instances and settles their holds.
 
 One file per instance, locked while its owner lives. A file is a row of fixed records:
-hold id (48 bytes, ASCII, zero padded), then prompt, cached, completion and reasoning tokens as
-little-endian uint32. A record whose first byte is zero is free.
+hold id (48 bytes, ASCII, zero padded); prompt, cached, completion and reasoning tokens as
+little-endian uint32; then the length (uint16) and bytes of a context, which this module does not
+read: whatever the recovery needs to write the usage record. A record whose first byte is zero is
+free.
 """
 
 from __future__ import annotations
@@ -23,7 +25,10 @@ from typing import BinaryIO
 
 _ID_BYTES = 48
 _COUNTS = struct.Struct("<IIII")
-RECORD_BYTES = 64
+_LENGTH = struct.Struct("<H")
+RECORD_BYTES = 1024
+_CONTEXT_START = _ID_BYTES + _COUNTS.size + _LENGTH.size
+CONTEXT_BYTES_MAX = RECORD_BYTES - _CONTEXT_START
 _SLOTS_PER_EXTENT = 1024
 _SLOTS_MAX = 65_536
 _SUFFIX = ".journal"
@@ -37,6 +42,12 @@ class Progress:
     cached_tokens: int
     completion_tokens: int
     reasoning_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    progress: Progress
+    context: bytes
 
 
 class JournalFullError(Exception):
@@ -57,15 +68,18 @@ class Journal:
         self._map = mmap.mmap(self._file.fileno(), _SLOTS_PER_EXTENT * RECORD_BYTES)
         self._add_slots(_SLOTS_PER_EXTENT)
 
-    def open(self, hold_id: str) -> int:
+    def open(self, hold_id: str, context: bytes = b"") -> int:
         """Reserve a record for a hold and return its slot. Raises JournalFullError."""
         encoded = hold_id.encode("ascii")
         assert 0 < len(encoded) <= _ID_BYTES
+        assert len(context) <= CONTEXT_BYTES_MAX
         if not self._free:
             self._grow()
         slot = self._free.pop()
         start = slot * RECORD_BYTES
         _COUNTS.pack_into(self._map, start + _ID_BYTES, 0, 0, 0, 0)
+        _LENGTH.pack_into(self._map, start + _ID_BYTES + _COUNTS.size, len(context))
+        self._map[start + _CONTEXT_START : start + _CONTEXT_START + len(context)] = context
         # The first byte marks the record as used, so it is written last.
         self._map[start + 1 : start + _ID_BYTES] = encoded[1:].ljust(_ID_BYTES - 1, b"\0")
         self._map[start : start + 1] = encoded[:1]
@@ -116,7 +130,7 @@ class DeadJournal:
 
     instance_id: str
     path: Path
-    progress_by_hold: dict[str, Progress]
+    entries: dict[str, Entry]
 
 
 def dead_journals(directory: Path) -> Iterator[DeadJournal]:
@@ -137,13 +151,15 @@ def dead_journals(directory: Path) -> Iterator[DeadJournal]:
             yield DeadJournal(path.stem, path, _read_records(file))
 
 
-def _read_records(file: BinaryIO) -> dict[str, Progress]:
-    progress_by_hold = {}
+def _read_records(file: BinaryIO) -> dict[str, Entry]:
+    entries = {}
     size = os.fstat(file.fileno()).st_size
     for _ in range(size // RECORD_BYTES):
         record = file.read(RECORD_BYTES)
         if record[0] == 0:
             continue
         hold_id = record[:_ID_BYTES].rstrip(b"\0").decode("ascii")
-        progress_by_hold[hold_id] = Progress(*_COUNTS.unpack_from(record, _ID_BYTES))
-    return progress_by_hold
+        progress = Progress(*_COUNTS.unpack_from(record, _ID_BYTES))
+        (length,) = _LENGTH.unpack_from(record, _ID_BYTES + _COUNTS.size)
+        entries[hold_id] = Entry(progress, record[_CONTEXT_START : _CONTEXT_START + length])
+    return entries

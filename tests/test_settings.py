@@ -1,0 +1,59 @@
+"""Settings: where they come from, in which order, and what a wrong one says."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from whalefall.settings import SettingsError, load_settings
+
+
+def test_command_line_beats_environment_beats_file(tmp_path: Path) -> None:
+    (tmp_path / "whalefall.toml").write_text('port = 1\nhost = "0.0.0.0"\nmax_num_seqs = 3\n')
+    environ = {"WHALEFALL_DATA_DIR": str(tmp_path), "WHALEFALL_PORT": "2", "HOME": "/nowhere"}
+    assert load_settings({"port": None}, environ).port == 2
+    settings = load_settings({"port": 3}, environ)
+    assert (settings.port, settings.host, settings.max_num_seqs) == (3, "0.0.0.0", 3)
+    assert settings.data_dir == tmp_path
+
+
+def test_tables_of_the_file_are_read(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(
+        '[[aliases]]\nname = "a"\nmodel = "m"\neffective_from = 2026-01-01T00:00:00Z\n'
+        '[[comparison_endpoints]]\npath = "old"\nmodel = "m"\nreported_model = "old-m"\n'
+        "expires_at = 2025-10-15T15:59:00Z\n"
+    )
+    settings = load_settings({}, {"WHALEFALL_CONFIG": str(config)})
+    assert settings.aliases[0].effective_from == datetime(2026, 1, 1, tzinfo=UTC)
+    assert settings.comparison_endpoints[0].expires_at.year == 2025
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("port = 70000", r"port"),
+        ('port = "many"', r"port"),
+        ("prot = 1", r"prot"),
+        ('dtype = "int3"', r"dtype"),
+        ("port = ", r"Invalid value"),
+        ('[[aliases]]\nname = "a"', r"model"),
+        ('[[aliases]]\nname = "a"\nmodel = "m"\nfrom = 1', r"from"),
+        ('[[aliases]]\nname="a"\nmodel="m"\neffective_from=2026-01-01T00:00:00', r"aliases"),
+    ],
+)
+def test_wrong_file_is_refused_naming_file_and_key(
+    tmp_path: Path, content: str, expected: str
+) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(content)
+    with pytest.raises(SettingsError, match=expected) as refusal:
+        load_settings({}, {"WHALEFALL_CONFIG": str(config)})
+    assert "config.toml" in str(refusal.value)
+
+
+def test_unknown_variable_is_refused() -> None:
+    with pytest.raises(SettingsError, match="WHALEFALL_PROT is not a setting"):
+        load_settings({}, {"WHALEFALL_PROT": "1"})
