@@ -25,6 +25,7 @@ from whalefall.chat.messages import (
 )
 from whalefall.chat.parser import ResponseParser
 from whalefall.chat.tokenizer import Tokenizer
+from whalefall.chat.tools.grammar import Grammar
 
 BOS = "<｜begin▁of▁sentence｜>"
 EOS = "<｜end▁of▁sentence｜>"
@@ -53,6 +54,16 @@ class ChatFormat(Protocol):
 
     def starts_in_reasoning(self, request: ChatRequest) -> bool:
         """Whether the rendered prompt ends inside an open think block."""
+        ...
+
+    def forced_calls(self, grammar: Grammar, tools: Sequence[Tool], is_single: bool) -> str:
+        """Add rules for a block of calls that has to come, one call if `is_single`, and return
+        an expression for all of it, from the first character."""
+        ...
+
+    def offered_calls(self, grammar: Grammar, tools: Sequence[Tool]) -> str:
+        """Add rules for text that ends in a block of calls, and return an expression for it.
+        Once the mark that opens a block is there, the block has to follow the tools."""
         ...
 
 

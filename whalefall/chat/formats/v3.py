@@ -18,10 +18,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from whalefall.chat.formats import base
-from whalefall.chat.messages import ChatRequest, Message, Role, ToolCall
+from whalefall.chat.messages import ChatRequest, Message, Role, Tool, ToolCall
 from whalefall.chat.parser import ResponseParser
 from whalefall.chat.tokenizer import Tokenizer
-from whalefall.chat.tools import sentinel
+from whalefall.chat.tools import sentinel, sentinel_grammar
+from whalefall.chat.tools.grammar import Grammar
 
 _RESULTS_BEGIN = "<｜tool▁outputs▁begin｜>"
 _RESULTS_END = "<｜tool▁outputs▁end｜>"
@@ -62,6 +63,13 @@ class V3Format:
             tools=tools,
             in_reasoning=self.starts_in_reasoning(request),
         )
+
+    def forced_calls(self, grammar: Grammar, tools: Sequence[Tool], is_single: bool) -> str:
+        block = sentinel_grammar.append_block(grammar, tools, is_single, has_type=True)
+        return grammar.special(sentinel.CALLS_BEGIN) + " " + block
+
+    def offered_calls(self, grammar: Grammar, tools: Sequence[Tool]) -> str:
+        return "TEXT " + self.forced_calls(grammar, tools, is_single=False)
 
 
 def _append_preamble(prompt: base.PromptBuilder, request: ChatRequest) -> None:

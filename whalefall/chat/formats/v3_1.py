@@ -22,7 +22,8 @@ from whalefall.chat.formats import base
 from whalefall.chat.messages import ChatRequest, Message, Role, Tool, ToolCall
 from whalefall.chat.parser import ResponseParser
 from whalefall.chat.tokenizer import Tokenizer
-from whalefall.chat.tools import sentinel
+from whalefall.chat.tools import sentinel, sentinel_grammar
+from whalefall.chat.tools.grammar import Grammar
 
 _RESULT_BEGIN = "<｜tool▁output▁begin｜>"
 _RESULT_END = "<｜tool▁output▁end｜>"
@@ -62,6 +63,13 @@ class V31Format:
             tools=tools,
             in_reasoning=self.starts_in_reasoning(request),
         )
+
+    def forced_calls(self, grammar: Grammar, tools: Sequence[Tool], is_single: bool) -> str:
+        block = sentinel_grammar.append_block(grammar, tools, is_single, has_type=False)
+        return grammar.special(sentinel.CALLS_BEGIN) + " " + block
+
+    def offered_calls(self, grammar: Grammar, tools: Sequence[Tool]) -> str:
+        return "TEXT " + self.forced_calls(grammar, tools, is_single=False)
 
 
 def _append_preamble(prompt: base.PromptBuilder, request: ChatRequest) -> None:

@@ -25,10 +25,11 @@ import json
 from collections.abc import Sequence
 
 from whalefall.chat.formats import base
-from whalefall.chat.messages import ChatRequest, Message, Role, ToolCall
+from whalefall.chat.messages import ChatRequest, Message, Role, Tool, ToolCall
 from whalefall.chat.parser import ResponseParser
 from whalefall.chat.tokenizer import Tokenizer
-from whalefall.chat.tools import dsml
+from whalefall.chat.tools import dsml, dsml_grammar
+from whalefall.chat.tools.grammar import Grammar, literal
 
 _TOOLS_INTRODUCTION = f"""## Tools
 
@@ -79,6 +80,15 @@ class V32Format:
             tools=base.offered_tools(request),
             in_reasoning=self.starts_in_reasoning(request),
         )
+
+    def forced_calls(self, grammar: Grammar, tools: Sequence[Tool], is_single: bool) -> str:
+        block = dsml_grammar.append_block(grammar, tools, is_single)
+        return literal("\n\n" + dsml.TAG_BEGIN) + " " + block
+
+    def offered_calls(self, grammar: Grammar, tools: Sequence[Tool]) -> str:
+        block = dsml_grammar.append_block(grammar, tools, is_single=False)
+        opening = grammar.rule(f"TEXT {literal(dsml.TAG_BEGIN)}", "[lazy]")
+        return f"{opening} {block}"
 
 
 class _Conversation:

@@ -24,6 +24,7 @@ from whalefall.chat.tools.calls import BlockReader, CallWriter, json_string, jso
 from whalefall.chat.tools.json_stream import JSONObjectStream
 from whalefall.chat.tools.values import accepts_text_only, argument_json, refuses_text
 
+TAG_BEGIN = "<｜DSML｜"
 BLOCK_BEGIN = "<｜DSML｜function_calls>"
 BLOCK_END = "</｜DSML｜function_calls>"
 INVOKE_END = "</｜DSML｜invoke>"
