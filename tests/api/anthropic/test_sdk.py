@@ -52,7 +52,7 @@ async def client_of(
 async def create(platform: ScriptedPlatform) -> anthropic.types.Message:
     async with client_of(platform) as client:
         return await client.messages.create(
-            model="claude-sonnet-4-5",
+            model="claude-sonnet-9",
             max_tokens=16000,
             system="Be brief.",
             messages=[{"role": "user", "content": "Hi"}],
@@ -189,7 +189,7 @@ async def test_count_tokens() -> None:
     platform = ScriptedPlatform()
     async with client_of(platform) as client:
         count = await client.messages.count_tokens(
-            model="claude-opus-4-1",
+            model="claude-opus-9",
             system=[{"type": "text", "text": "one two"}, {"type": "text", "text": "three"}],
             messages=[{"role": "user", "content": "four five"}],
             tools=[TOOL],

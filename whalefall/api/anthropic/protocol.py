@@ -73,9 +73,10 @@ SystemParam = Annotated[
 
 
 class ThinkingParam(msgspec.Struct, frozen=True):
-    """`adaptive` is what newer clients send instead of a budget; it means enabled."""
+    """`adaptive` and `between_tools` are what newer clients send instead of a budget; both mean
+    enabled."""
 
-    type: Literal["enabled", "disabled", "adaptive"]
+    type: Literal["enabled", "disabled", "adaptive", "between_tools"]
 
 
 class ToolParam(msgspec.Struct, frozen=True):
