@@ -23,6 +23,7 @@ def wire_app(platform: ScriptedPlatform, options: WireOptions | None = None) -> 
     options = options or WireOptions(comparisons=(COMPARISON,))
     app = Starlette(routes=api_routes(platform, options))
     app.router.default = not_found
+    app.router.redirect_slashes = False
     return app
 
 
