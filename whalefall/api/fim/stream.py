@@ -19,6 +19,7 @@ from whalefall.chat.messages import (
     Event,
     Finished,
     KeepAlive,
+    Started,
     TextLogprobs,
 )
 
@@ -63,6 +64,8 @@ class CompletionCollector:
     def push(self, event: Event) -> bytes:
         if isinstance(event, KeepAlive):
             return b"\n"
+        if isinstance(event, Started):
+            return b""
         if isinstance(event, ContentDelta):
             self._text.append(event.text)
             self._tokens.extend(event.logprobs)
@@ -114,6 +117,8 @@ class CompletionStream:
     def push(self, event: Event) -> bytes:
         if isinstance(event, KeepAlive):
             return KEEP_ALIVE
+        if isinstance(event, Started):
+            return b""
         echo, self._echo = self._echo, ""
         opener = self._chunk(echo, ()) if echo else b""
         if isinstance(event, ContentDelta):
