@@ -65,6 +65,7 @@ class ScriptedPlatform:
     bases: list[Base] = field(default_factory=list)
     generations: list[ScriptedGeneration] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)
+    started: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def authenticate(self, secret: str) -> Caller | None:
         self.secrets.append(secret)
@@ -104,4 +105,5 @@ class ScriptedPlatform:
         model = self.comparison_model if base.comparison is not None else request.model
         generation = ScriptedGeneration(self.script, model)
         self.generations.append(generation)
+        self.started.set()
         return generation
