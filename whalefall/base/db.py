@@ -44,8 +44,8 @@ class Database:
         write_engine: Engine,
         read_engine: Engine,
         *,
-        write_queue_length_max: int = WRITE_QUEUE_LENGTH_MAX,
-        read_queue_length_max: int = READ_QUEUE_LENGTH_MAX,
+        write_queue_length_max: int,
+        read_queue_length_max: int,
     ) -> None:
         self._read_engine = read_engine
         self._writer = Writer(write_engine, queue_length_max=write_queue_length_max)
@@ -53,12 +53,21 @@ class Database:
         self._read_slots = threading.BoundedSemaphore(read_queue_length_max)
 
     @classmethod
-    def open(cls, url: str) -> Database:
+    def open(
+        cls,
+        url: str,
+        *,
+        write_queue_length_max: int = WRITE_QUEUE_LENGTH_MAX,
+        read_queue_length_max: int = READ_QUEUE_LENGTH_MAX,
+    ) -> Database:
         """`sqlite:////path/to/file` or `postgresql://user@host/name`. Connects on first use."""
         target = _checked_url(url)
-        if target.get_backend_name() == "sqlite":
-            return cls(_sqlite_engine(target, read_only=False), _sqlite_engine(target, True))
-        return cls(_postgresql_engine(target, read_only=False), _postgresql_engine(target, True))
+        return cls(
+            _engine(target, read_only=False),
+            _engine(target, read_only=True),
+            write_queue_length_max=write_queue_length_max,
+            read_queue_length_max=read_queue_length_max,
+        )
 
     async def read(
         self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -66,8 +75,14 @@ class Database:
         """Run fn on one consistent snapshot, in a reader thread. Nothing it writes is kept."""
         if not self._read_slots.acquire(blocking=False):
             raise OverloadedError
-        operation = partial(self._read_now, lambda conn: fn(conn, *args, **kwargs))
-        return await asyncio.get_running_loop().run_in_executor(self._readers, operation)
+        try:
+            operation = partial(self._read_now, lambda conn: fn(conn, *args, **kwargs))
+            running = self._readers.submit(operation)
+        except RuntimeError as error:
+            self._read_slots.release()
+            raise ServerError("the database is closed") from error
+        running.add_done_callback(lambda _: self._read_slots.release())
+        return await asyncio.wrap_future(running)
 
     async def write(
         self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -88,6 +103,12 @@ class Database:
     ) -> T:
         """The synchronous twin of write, for commands and scripts."""
         return self._writer.run(lambda conn: fn(conn, *args, **kwargs))
+
+    def run_read(
+        self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """The synchronous twin of read, in the caller's own thread."""
+        return self._read_now(lambda conn: fn(conn, *args, **kwargs))
 
     async def close(self) -> None:
         """Finish what was accepted, then let go of all connections."""
@@ -111,26 +132,22 @@ class Database:
         self.shutdown()
 
     def _read_now(self, operation: Callable[[Connection], T]) -> T:
-        try:
-            with self._read_engine.connect() as conn, conn.begin() as transaction:
-                result = operation(conn)
-                transaction.rollback()
-                return result
-        finally:
-            self._read_slots.release()
+        with self._read_engine.connect() as conn, conn.begin() as transaction:
+            result = operation(conn)
+            transaction.rollback()
+            return result
 
 
 def upgrade(url: str) -> None:
     """Bring the schema to the newest revision. Harmless when it is there already, and when two
     processes do it at once."""
     target = _checked_url(url)
-    is_sqlite = target.get_backend_name() == "sqlite"
-    engine = _sqlite_engine(target, False) if is_sqlite else _postgresql_engine(target, False)
+    engine = _engine(target, read_only=False)
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     try:
         with engine.connect() as conn, conn.begin():
-            if not is_sqlite:
+            if engine.dialect.name == "postgresql":
                 conn.exec_driver_sql("SET LOCAL lock_timeout = '60s'")
                 conn.exec_driver_sql("SELECT pg_advisory_xact_lock(7733100258)")
             config.attributes["connection"] = conn
@@ -151,6 +168,11 @@ def _checked_url(url: str) -> URL:
     if target.database in (None, "", ":memory:"):
         raise ServerError("the SQLite database must be a file: several connections share it")
     return target
+
+
+def _engine(target: URL, *, read_only: bool) -> Engine:
+    is_sqlite = target.get_backend_name() == "sqlite"
+    return (_sqlite_engine if is_sqlite else _postgresql_engine)(target, read_only)
 
 
 def _sqlite_engine(target: URL, read_only: bool) -> Engine:

@@ -39,7 +39,7 @@ usage_records = Table(
     Column("api_key_id", Text, ForeignKey("api_keys.id"), nullable=False),
     Column("model_asked", Text, nullable=False),
     Column("model_billed", Text, nullable=False),
-    Column("price_id", Text, nullable=False),
+    Column("price_id", Text, ForeignKey("price_versions.id"), nullable=False),
     Column("price_rule", Text, nullable=False),
     Column("hit_tokens", BigInteger, nullable=False),
     Column("miss_tokens", BigInteger, nullable=False),
@@ -166,7 +166,7 @@ def record_usage(conn: Connection, record: UsageRecord) -> bool:
     _ADD_TO_DAY.run(
         conn,
         {
-            "day": _number_from_day(record.created_at.astimezone(UTC).date()),
+            "day": number_from_day(record.created_at.astimezone(UTC).date()),
             "user_id": record.user_id,
             "api_key_id": record.api_key_id,
             "model": record.model_asked,
@@ -192,7 +192,7 @@ def usage_rows(
         select(*_ROW_COLUMNS)
         .join(api_keys, api_keys.c.id == usage_daily.c.api_key_id)
         .join(price_versions, price_versions.c.id == usage_daily.c.price_id)
-        .where(usage_daily.c.day.between(_number_from_day(first), _number_from_day(last)))
+        .where(usage_daily.c.day.between(number_from_day(first), number_from_day(last)))
         .order_by(*usage_daily.primary_key.columns)
     )
     if user_id is not None:
@@ -237,7 +237,7 @@ def _record(usage: Usage, settlement: Settlement, rated_nanos: int) -> UsageReco
     )
 
 
-def _number_from_day(day: date) -> int:
+def number_from_day(day: date) -> int:
     """Days are stored as the number they are written with: 20260115."""
     return day.year * 10_000 + day.month * 100 + day.day
 
@@ -246,7 +246,7 @@ def _day_from_number(number: int) -> date:
     return date(number // 10_000, number // 100 % 100, number % 100)
 
 
-_SUMMED = (
+SUMMED = (
     "num_requests",
     "hit_tokens",
     "miss_tokens",
@@ -264,7 +264,7 @@ _ROW_COLUMNS = [
     usage_daily.c.model,
     usage_daily.c.price_id,
     usage_daily.c.currency,
-    *(usage_daily.c[name] for name in _SUMMED),
+    *(usage_daily.c[name] for name in SUMMED),
     price_versions.c.hit_micros,
     price_versions.c.miss_micros,
     price_versions.c.output_micros,
@@ -276,6 +276,6 @@ _NEW_DAY = upsert(usage_daily)
 _ADD_TO_DAY = Prepared(
     _NEW_DAY.on_conflict_do_update(
         index_elements=list(usage_daily.primary_key.columns),
-        set_={name: usage_daily.c[name] + _NEW_DAY.excluded[name] for name in _SUMMED},
+        set_={name: usage_daily.c[name] + _NEW_DAY.excluded[name] for name in SUMMED},
     )
 )

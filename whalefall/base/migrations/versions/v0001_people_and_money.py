@@ -221,6 +221,9 @@ def _create_usage() -> None:
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("request_id", name="pk_usage_records"),
         *_usage_references("usage_records"),
+        sa.ForeignKeyConstraint(
+            ["price_id"], ["price_versions.id"], name="fk_usage_records_price_id"
+        ),
         sa.CheckConstraint(
             "hit_tokens >= 0 AND miss_tokens >= 0 AND output_tokens >= 0",
             name="ck_usage_records_tokens_in_range",
