@@ -200,12 +200,11 @@ def json_text(value: object) -> str:
 
 
 def function_json(tool: Tool) -> str:
-    """One function as a JSON object; what the caller left out is left out."""
+    """One function as a JSON object; what the caller left out is left out. Whether it is strict
+    is a matter of the output's grammar and not shown."""
     function: dict[str, Any] = {"name": tool.name}
     if tool.description is not None:
         function["description"] = tool.description
     if tool.parameters is not None:
         function["parameters"] = tool.parameters
-    if tool.strict:
-        function["strict"] = True
     return json_text(function)
