@@ -94,6 +94,11 @@ class ActiveGeneration:
         return self._assignment.system_fingerprint
 
     @property
+    def num_output_tokens(self) -> int:
+        """So far."""
+        return self._assignment.pipeline.completion_tokens
+
+    @property
     def task(self) -> asyncio.Task[None]:
         return self._task
 

@@ -19,6 +19,7 @@ from whalefall.engine.request import EngineRequest, StructureSpec
 from whalefall.serving.authentication import Authenticator
 from whalefall.serving.generation import ActiveGeneration, Assignment, ServingLimits
 from whalefall.serving.journal import Journal, JournalFullError
+from whalefall.serving.limiter import KeyLimits, Limiter, Ticket
 from whalefall.serving.metering import Meter
 from whalefall.serving.models import ModelRegistry, Route
 from whalefall.serving.pipeline import OutputPipeline
@@ -50,6 +51,7 @@ class LocalPlatform:
         self._journal = journal
         self._clock = clock
         self._limits = limits
+        self._limiter = Limiter(clock, limits.queue_length_max)
         self._running: set[ActiveGeneration] = set()
 
     async def authenticate(self, secret: str) -> Caller | None:
@@ -112,16 +114,19 @@ class LocalPlatform:
         pipeline: OutputPipeline,
     ) -> ActiveGeneration:
         engine = route.model.engine
-        if engine.load().num_waiting >= self._limits.queue_length_max:
-            raise OverloadedError
         thinking = isinstance(request, ChatRequest) and request.thinking
         max_tokens = resolved_max_tokens(
             request.max_tokens, len(prompt), engine.model_info.max_model_len, thinking=thinking
         )
         generation_id = new_response_id()
-        hold = await self._meter.hold(
-            caller, generation_id, route, num_prompt_tokens=len(prompt), max_tokens=max_tokens
-        )
+        ticket = self._limiter.enter(caller, KeyLimits(), engine.load(), len(prompt))
+        try:
+            hold = await self._meter.hold(
+                caller, generation_id, route, num_prompt_tokens=len(prompt), max_tokens=max_tokens
+            )
+        except BaseException:
+            self._limiter.leave(ticket, 0)
+            raise
         engine_request = EngineRequest(
             request_id=generation_id,
             prompt_token_ids=prompt,
@@ -143,16 +148,22 @@ class LocalPlatform:
             hold=hold,
             thinking=thinking,
         )
-        return await self._activate(assignment)
+        return await self._activate(assignment, ticket)
 
-    async def _activate(self, assignment: Assignment) -> ActiveGeneration:
+    async def _activate(self, assignment: Assignment, ticket: Ticket) -> ActiveGeneration:
         try:
             generation = ActiveGeneration(assignment, self._meter, self._journal, self._limits)
         except JournalFullError:
+            self._limiter.leave(ticket, 0)
             await self._meter.void(assignment.hold.hold_id)
             raise OverloadedError from None
+
+        def end(_: asyncio.Task[None]) -> None:
+            self._running.discard(generation)
+            self._limiter.leave(ticket, generation.num_output_tokens)
+
         self._running.add(generation)
-        generation.task.add_done_callback(lambda _: self._running.discard(generation))
+        generation.task.add_done_callback(end)
         return generation
 
 
