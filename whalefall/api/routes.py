@@ -14,6 +14,7 @@ from whalefall.api.endpoint import Endpoint, Handler
 from whalefall.api.fim.routes import Completions
 from whalefall.api.openai.routes import ChatCompletions
 from whalefall.api.options import WireOptions
+from whalefall.api.responses.routes import Responses
 from whalefall.serving.platform import Base, Platform
 
 
@@ -79,6 +80,7 @@ def _openai_paths(platform: Platform, options: WireOptions) -> list[_Path]:
     return [
         _Path("POST", "/chat/completions", ChatCompletions(platform, options)),
         _Path("POST", "/completions", Completions(platform, options)),
+        _Path("POST", "/responses", Responses(platform, options)),
         _Path("GET", "/models", Models(platform)),
         _Path("GET", "/models/{model}", OneModel(platform)),
         _Path("GET", "/user/balance", Balance(platform)),

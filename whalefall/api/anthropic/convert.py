@@ -5,7 +5,6 @@ it, because Claude Code asks for 32000 of any model and must work with the publi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,15 +27,17 @@ from whalefall.api.ranges import (
     number_or,
     stop_strings,
 )
+from whalefall.api.tool_rules import (
+    check_tool_names,
+    free_choice,
+    named_choice,
+    required_choice,
+)
 from whalefall.base.errors import InvalidRequestError
 from whalefall.chat.messages import ChatRequest, Tool, ToolChoice, ToolChoiceMode
 
 MAX_TOKENS_LIMIT = 8192
 MAX_TOKENS_LIMIT_THINKING = 65536
-TOOLS_MAX = 128
-TOOL_NAME_CHARS_MAX = 128
-"""The format's own limit: names of tools that come over MCP are long."""
-_TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]+")
 _LONG_CONTEXT_SUFFIX = "[1m]"
 
 
@@ -118,46 +119,19 @@ def _user_id(metadata: object) -> str | None:
 def _tools(wire: Sequence[ToolParam] | None) -> tuple[Tool, ...]:
     """An empty list is the same as none: agents send it when they have no tools."""
     tools = wire or ()
-    if len(tools) > TOOLS_MAX:
-        raise InvalidRequestError(
-            f"Invalid 'tools': array too long. Expected an array with maximum length {TOOLS_MAX}, "
-            f"but got an array with length {len(tools)} instead."
-        )
-    for index, tool in enumerate(tools):
-        _check_tool_name(index, tool.name)
+    check_tool_names([tool.name for tool in tools])
     return tuple(Tool(tool.name, tool.description, tool.input_schema) for tool in tools)
 
 
-def _check_tool_name(index: int, name: str) -> None:
-    if _TOOL_NAME.fullmatch(name) is None:
-        raise InvalidRequestError(
-            f"Invalid 'tools[{index}].name': string does not match pattern. Expected a string "
-            "that matches the pattern '^[a-zA-Z0-9_-]+$'."
-        )
-    if len(name) > TOOL_NAME_CHARS_MAX:
-        raise InvalidRequestError(
-            f"Invalid 'tools[{index}].name': string too long. Expected a string with maximum "
-            f"length {TOOL_NAME_CHARS_MAX}, but got a string with length {len(name)} instead."
-        )
-
-
 def _tool_choice(wire: ToolChoiceParam | None, tools: Sequence[Tool]) -> ToolChoice:
-    if isinstance(wire, ToolChoiceTool):
-        if wire.name not in {tool.name for tool in tools}:
-            raise InvalidRequestError(
-                f"Invalid value for 'tool_choice': the tool '{wire.name}' is not among 'tools'."
-            )
-        return ToolChoice(ToolChoiceMode.NAMED, wire.name)
-    if isinstance(wire, ToolChoiceAny):
-        if not tools:
-            raise InvalidRequestError(
-                "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are "
-                "specified."
-            )
-        return ToolChoice(ToolChoiceMode.REQUIRED)
-    if isinstance(wire, ToolChoiceNone) or not tools:
-        return ToolChoice(ToolChoiceMode.NONE)
-    return ToolChoice(ToolChoiceMode.AUTO)
+    match wire:
+        case ToolChoiceTool(name):
+            return named_choice(name, tools)
+        case ToolChoiceAny():
+            return required_choice(tools)
+        case ToolChoiceNone():
+            return ToolChoice(ToolChoiceMode.NONE)
+    return free_choice(tools)
 
 
 def _check_choice(choice: ToolChoice, era: Era, *, thinking: bool) -> None:
