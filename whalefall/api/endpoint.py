@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -28,7 +28,11 @@ from whalefall.serving.platform import Base, Platform
 
 _log = logging.getLogger(__name__)
 
-_VARY = "origin, access-control-request-method, access-control-request-headers"
+_WIRE_HEADERS = (
+    (b"vary", b"origin, access-control-request-method, access-control-request-headers"),
+    (b"access-control-allow-credentials", b"true"),
+    (b"x-content-type-options", b"nosniff"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +96,14 @@ def with_wire_headers(scope: Scope, headers: Headers, send: Send) -> Send:
     The trace id is also left in `scope["trace_id"]` for whoever logs."""
     trace_id = secrets.token_hex(16)
     scope["trace_id"] = trace_id
-    origin = headers.get("origin")
+    added = [*_WIRE_HEADERS, (b"x-ds-trace-id", trace_id.encode())]
+    if "origin" in headers:
+        added.append((b"access-control-allow-origin", headers["origin"].encode("latin-1")))
+        added.append((b"access-control-expose-headers", b"x-ds-trace-id"))
 
     async def marked(message: Message) -> None:
         if message["type"] == "http.response.start":
-            response_headers = MutableHeaders(scope=message)
-            response_headers["vary"] = _VARY
-            response_headers["access-control-allow-credentials"] = "true"
-            response_headers["x-content-type-options"] = "nosniff"
-            response_headers["x-ds-trace-id"] = trace_id
-            if origin is not None:
-                response_headers["access-control-allow-origin"] = origin
-                response_headers["access-control-expose-headers"] = "x-ds-trace-id"
+            message["headers"] = [*message.get("headers", ()), *added]
         await send(message)
 
     return marked

@@ -11,7 +11,6 @@ by the encoder's `fail`."""
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from dataclasses import dataclass
 from typing import Protocol
@@ -62,14 +61,49 @@ class EventEncoder(Protocol):
         ...
 
 
-class _StalledReaderError(Exception):
-    """The client keeps the connection and does not read it."""
-
-
 def error_after_start(error: PlatformError, *, is_stream: bool) -> bytes:
     """The standard error body; as an event it ends a stream that never gets its [DONE]."""
     body = error_body(error)
     return b"data: " + body + b"\n\n" if is_stream else body
+
+
+class _Watch:
+    """Cancels the running task when its client leaves, or leaves a write waiting for too long.
+
+    `has_lost_client` tells these cancellations from anyone else's."""
+
+    def __init__(self, receive: Receive, write_timeout_seconds: float) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.task = task
+        self.has_lost_client = False
+        self.writing_since: float | None = None
+        self.loop = asyncio.get_running_loop()
+        self._timeout = write_timeout_seconds
+        self._timer = self.loop.call_later(write_timeout_seconds, self._check)
+        self._listener = self.loop.create_task(self._listen(receive))
+
+    def close(self) -> None:
+        self._timer.cancel()
+        self._listener.cancel()
+
+    async def _listen(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._give_up()
+
+    def _check(self) -> None:
+        """One timer per response instead of one per write: a write takes a few microseconds."""
+        now = self.loop.time()
+        due = self._timeout + (now if self.writing_since is None else self.writing_since)
+        if due <= now:
+            self._give_up()
+        else:
+            self._timer = self.loop.call_at(due, self._check)
+
+    def _give_up(self) -> None:
+        self.has_lost_client = True
+        self.task.cancel()
 
 
 class GenerationResponse:
@@ -83,59 +117,54 @@ class GenerationResponse:
         self._has_started = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        pump = asyncio.ensure_future(self._pump(scope, receive, send))
-        watch = asyncio.ensure_future(_disconnected(receive))
+        watch = _Watch(receive, self._options.write_timeout_seconds)
         try:
-            await asyncio.wait((pump, watch), return_when=asyncio.FIRST_COMPLETED)
+            error = await self._send_events(send, watch)
+            if error is not None:
+                await self._send_error(error, scope, receive, send, watch)
+        except asyncio.CancelledError:
+            if not watch.has_lost_client:
+                raise
+            watch.task.uncancel()
+            _log.info("the client of %s has gone", self._generation.id)
         finally:
-            watch.cancel()
-            if not pump.done():
-                pump.cancel()
-            await asyncio.gather(pump, watch, return_exceptions=True)
+            watch.close()
             await self._generation.aclose()
-        if not pump.cancelled():
-            pump.result()
 
-    async def _pump(self, scope: Scope, receive: Receive, send: Send) -> None:
-        error = await self._send_events(send)
-        if error is None:
-            return
-        if self._has_started:
-            with contextlib.suppress(_StalledReaderError):
-                await self._write(send, self._encoder.fail(error), is_last=True)
-        else:
-            await error_response(error, self._options.era)(scope, receive, send)
-
-    async def _send_events(self, send: Send) -> PlatformError | None:
+    async def _send_events(self, send: Send, watch: _Watch) -> PlatformError | None:
         """The error that ended the generation early, if one did."""
+        push = self._encoder.push
         try:
             async for event in self._generation.events():
-                data = self._encoder.push(event)
+                data = push(event)
                 is_last = isinstance(event, Finished)
                 if data:
-                    await self._write(send, data, is_last=is_last)
+                    await self._write(send, data, watch, is_last=is_last)
                 if is_last:
                     return None
         except PlatformError as error:
             return error
-        except _StalledReaderError:
-            _log.info("the client of %s stopped reading", self._generation.id)
-            return None
         except Exception:  # noqa: BLE001 - the rim: a bug becomes a 500, its text stays in the log
             _log.exception("generation %s failed", self._generation.id)
             return ServerError("Internal Server Error")
         return ServerError("Internal Server Error")
 
-    async def _write(self, send: Send, data: bytes, *, is_last: bool) -> None:
-        """Raises _StalledReaderError when the write buffer stays full for too long."""
-        try:
-            async with asyncio.timeout(self._options.write_timeout_seconds):
-                if not self._has_started:
-                    self._has_started = True
-                    await send(self._start(len(data) if is_last else None))
-                await send({"type": "http.response.body", "body": data, "more_body": not is_last})
-        except TimeoutError:
-            raise _StalledReaderError from None
+    async def _send_error(
+        self, error: PlatformError, scope: Scope, receive: Receive, send: Send, watch: _Watch
+    ) -> None:
+        if self._has_started:
+            await self._write(send, self._encoder.fail(error), watch, is_last=True)
+        else:
+            await error_response(error, self._options.era)(scope, receive, send)
+
+    async def _write(self, send: Send, data: bytes, watch: _Watch, *, is_last: bool) -> None:
+        """Waits while the server's write buffer is full, for as long as the watch allows."""
+        watch.writing_since = watch.loop.time()
+        if not self._has_started:
+            self._has_started = True
+            await send(self._start(len(data) if is_last else None))
+        await send({"type": "http.response.body", "body": data, "more_body": not is_last})
+        watch.writing_since = None
 
     def _start(self, length: int | None) -> dict[str, object]:
         headers = [(b"content-type", self._encoder.media_type.encode())]
@@ -144,9 +173,3 @@ class GenerationResponse:
         if self._encoder.media_type == EVENT_STREAM:
             headers.append((b"cache-control", b"no-cache"))
         return {"type": "http.response.start", "status": 200, "headers": headers}
-
-
-async def _disconnected(receive: Receive) -> None:
-    with contextlib.suppress(asyncio.CancelledError):
-        while (await receive())["type"] != "http.disconnect":
-            pass
