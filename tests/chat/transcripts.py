@@ -30,7 +30,9 @@ TOOLS = (
                 "limit": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
                 "either": {"type": ["string", "integer"]},
                 "where": {"type": "object"},
+                "count": {"$ref": "#/$defs/count"},
             },
+            "$defs": {"count": {"type": "integer"}},
         },
     ),
     Tool("now"),
@@ -295,6 +297,24 @@ TRANSCRIPTS = (
                 ),
             )
         ),
+    ),
+    Transcript(
+        "values that end like the tag they stand in",
+        "v3.2",
+        _block(_invoke("now", _text("a", "find parameter"), _text("b", "x</｜DSML｜parameter "))),
+        Seen(calls=(("now", '{"a": "find parameter", "b": "x</｜DSML｜parameter "}'),)),
+    ),
+    Transcript(
+        "schema behind a reference",
+        "v3.2",
+        _block(_invoke("get_weather", _text("count", "7"))),
+        Seen(calls=(("get_weather", '{"count": 7}'),)),
+    ),
+    Transcript(
+        "another family's calls are content",
+        "v3.1",
+        f"Look:{_block(PARIS)}",
+        Seen(content=f"Look:{_block(PARIS)}"),
     ),
     Transcript(
         "values that are not what they claim",

@@ -38,7 +38,7 @@ def structure_for(request: ChatRequest, chat_format: ChatFormat) -> StructureSpe
     text = _grammar_text(request, chat_format, base.callable_tools(request))
     if text is None:
         return None
-    problem = _problem_with(text)
+    problem = _problem_with(text) if _has_schema(request) else ""
     if problem and _may_relax(request):
         # The caller did not ask for the schema to be enforced, only for a call.
         text = _grammar_text(request, chat_format, _without_schemas(request)) or text
@@ -85,6 +85,12 @@ def _json_answer(grammar: Grammar, request: ChatRequest) -> str:
         return grammar.json({"type": "object"})
     check_schema_limits(schema, "The schema of the response format")
     return grammar.json(schema)
+
+
+def _has_schema(request: ChatRequest) -> bool:
+    """Whether anything of the caller is in the grammar. What is ours alone always compiles."""
+    tools = base.callable_tools(request)
+    return request.response_format.schema is not None or any(t.parameters for t in tools)
 
 
 def _may_relax(request: ChatRequest) -> bool:

@@ -118,13 +118,14 @@ class Tokenizer:
         if not allow_special:
             return self._merge(text)
         ids: list[int] = []
-        for piece in self._special_pattern.split(text):
+        for piece in self.split_at_special(text):
             special_id = self._special_ids.get(piece)
-            if special_id is not None:
-                ids.append(special_id)
-            elif piece:
-                ids.extend(self._merge(piece))
+            ids.extend(self._merge(piece) if special_id is None else (special_id,))
         return ids
+
+    def split_at_special(self, text: str) -> list[str]:
+        """The text in pieces, each either a special token's spelling or free of any."""
+        return [piece for piece in self._special_pattern.split(text) if piece]
 
     def decode(self, token_ids: Iterable[int]) -> str:
         """The text of all the tokens, special ones included as they are spelled. Bytes that are

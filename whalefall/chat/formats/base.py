@@ -87,8 +87,11 @@ class PromptBuilder:
 
     def template(self, text: str) -> None:
         """Append text of our own in which spelled special tokens are meant as such."""
-        self._flush()
-        self._ids.extend(self._tokenizer.encode(text, allow_special=True))
+        for piece in self._tokenizer.split_at_special(text):
+            if piece in self._tokenizer.special_tokens:
+                self.mark(piece)
+            else:
+                self.text(piece)
 
     def token_ids(self) -> list[int]:
         self._flush()

@@ -16,6 +16,7 @@ from whalefall.chat.messages import (
     ToolCallArguments,
     ToolCallStart,
 )
+from whalefall.chat.schemas import resolved, root_object
 
 ParsedDelta = ReasoningDelta | ContentDelta | ToolCallStart | ToolCallArguments
 
@@ -54,7 +55,7 @@ class CallWriter:
     """Turns calls into events. `events` is emptied by whoever delivers them."""
 
     def __init__(self, tools: Iterable[Tool], new_call_id: Callable[[int], str]) -> None:
-        self._properties = {tool.name: _properties_of(tool) for tool in tools}
+        self._schemas = {tool.name: tool.parameters or {} for tool in tools}
         self._new_call_id = new_call_id
         self._open_name: str | None = None
         self.events: list[ParsedDelta] = []
@@ -82,8 +83,10 @@ class CallWriter:
 
     def property_schema(self, name: str) -> Mapping[str, Any]:
         """What the caller's schema says about a parameter of the open call; {} when nothing."""
-        schema = self._properties.get(self._open_name or "", {}).get(name)
-        return schema if isinstance(schema, dict) else {}
+        root = self._schemas.get(self._open_name or "", {})
+        properties = root_object(root).get("properties")
+        schema = properties.get(name) if isinstance(properties, dict) else None
+        return resolved(schema, root) if isinstance(schema, dict) else {}
 
 
 def json_string(text: str) -> str:
@@ -95,8 +98,3 @@ def json_string_inside(text: str) -> str:
     """`text` escaped for the inside of a JSON string literal. Escaping piece by piece gives the
     same as escaping the whole."""
     return json.dumps(text, ensure_ascii=False)[1:-1]
-
-
-def _properties_of(tool: Tool) -> Mapping[str, Any]:
-    properties = (tool.parameters or {}).get("properties")
-    return properties if isinstance(properties, dict) else {}

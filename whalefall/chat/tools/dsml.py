@@ -234,6 +234,8 @@ class _DSMLReader:
         its end has not come. The end is the first `>` outside double quotes; a line break or too
         great a length shows that the quotes are odd, and then it is the first `>` at all."""
         start = len(opening)
+        if ">" not in self._buffer and len(self._buffer) < _TAG_LENGTH_MAX:
+            return None
         for end in range(start, min(len(self._buffer), _TAG_LENGTH_MAX)):
             character = self._buffer[end]
             if character == ">" and self._buffer.count('"', start, end) % 2 == 0:
