@@ -8,9 +8,10 @@ are the single description both roads follow; nothing here knows what a field me
 
 from __future__ import annotations
 
+import functools
 import json
 from itertools import accumulate
-from typing import Any, NoReturn, TypeVar, get_args, get_type_hints
+from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import inspect
@@ -57,7 +58,7 @@ def decode_slow(body: bytes, wire_type: type[T]) -> T:
     except TooManyNodesError:
         raise MalformedBodyError(DATA_LEAD + _short_text(body, wire_type)) from None
     try:
-        _check(inspect.type_info(wire_type), node, ())
+        _check(_described(wire_type), node, ())
     except _NotAnEnum as error:
         text = _located("expected value", error.path, body, error.offset + 1)
         raise UnparsableBodyError(SYNTAX_LEAD + text) from None
@@ -65,6 +66,12 @@ def decode_slow(body: bytes, wire_type: type[T]) -> T:
         text = _located(error.text, error.path, body, error.offset)
         raise MalformedBodyError(DATA_LEAD + text) from None
     return _converted(node, wire_type)
+
+
+@functools.cache
+def _described(wire_type: type[Any]) -> inspect.Type:
+    """Taking a type apart costs milliseconds; the types are few and never change."""
+    return inspect.type_info(wire_type)
 
 
 def _converted(node: Node, wire_type: type[T]) -> T:
@@ -261,8 +268,8 @@ def _check_fields(wire_type: inspect.StructType, node: Node, path: tuple[str, ..
         if entry.key in seen:
             raise _DataError(f"duplicate field `{entry.key}`", path, entry.key_end)
         seen.add(entry.key)
-        if isinstance(field.type, inspect.LiteralType):
-            _check_variant(_variants(wire_type, field), entry.node, (*path, entry.key))
+        if _is_enum(field.type, entry.node):
+            _check_variant(_variants(wire_type.cls, field.name), entry.node, (*path, entry.key))
         else:
             _check(field.type, entry.node, (*path, entry.key))
     for name, field in fields.items():
@@ -270,9 +277,18 @@ def _check_fields(wire_type: inspect.StructType, node: Node, path: tuple[str, ..
             raise _DataError(f"missing field `{name}`", path, node.end)
 
 
+def _is_enum(wire_type: inspect.Type, node: Node) -> bool:
+    """Whether the node has to be one of some words; null is none where it is allowed."""
+    if isinstance(wire_type, inspect.UnionType) and node.kind is not Kind.NULL:
+        return {type(one) for one in wire_type.types} == {inspect.LiteralType, inspect.NoneType}
+    return isinstance(wire_type, inspect.LiteralType)
+
+
 def _variants(wire_type: inspect.StructType, field: inspect.Field) -> tuple[str, ...]:
     """In the order of their declaration, which inspect does not keep."""
-    return get_args(get_type_hints(wire_type.cls)[field.name])
+    hint = get_type_hints(wire_type.cls)[field.name]
+    literals = [one for one in (hint, *get_args(hint)) if get_origin(one) is Literal]
+    return get_args(literals[0])
 
 
 def _check_tagged(types: list[inspect.StructType], node: Node, path: tuple[str, ...]) -> None:

@@ -5,6 +5,7 @@ Items of unknown kinds are passed over. Nothing is looked up: the API keeps no r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -19,13 +20,15 @@ from whalefall.api.responses.protocol import (
     PartList,
     ReasoningItemParam,
 )
-from whalefall.api.serde import DATA_LEAD
+from whalefall.api.serde import DATA_LEAD, SYNTAX_LEAD, decode_slow
 from whalefall.base.errors import MalformedBodyError
 from whalefall.chat.messages import Message, Role, ToolCall
 
 T = TypeVar("T")
 
 _JOINT = "\n"
+_POSITION = re.compile(r" at line \d+ column \d+$")
+_PATH = re.compile(r"[\w.\[\]]+: ")
 _ROLES = {
     "user": Role.USER,
     "assistant": Role.ASSISTANT,
@@ -123,9 +126,15 @@ def _part_text(part: InputPart) -> str:
 
 
 def fields_of(value: dict[str, Any], wire_type: type[T], where: str) -> T:
-    """The value as the struct; MalformedBodyError names the place and what is wrong there."""
+    """The value as the struct. MalformedBodyError names the place and what is wrong there in the
+    body parser's words, without line and column: those are known for whole bodies alone."""
     try:
         return msgspec.convert(value, wire_type)
-    except msgspec.ValidationError as error:
-        what, _, path = str(error).partition(" - at `$")
-        raise MalformedBodyError(f"{DATA_LEAD}{where}{path.rstrip('`')}: {what}") from None
+    except msgspec.ValidationError:
+        pass
+    try:
+        return decode_slow(msgspec.json.encode(value), wire_type)
+    except MalformedBodyError as error:
+        text = _POSITION.sub("", error.message.removeprefix(DATA_LEAD).removeprefix(SYNTAX_LEAD))
+        joint = "." if _PATH.match(text) else ": "
+        raise MalformedBodyError(f"{DATA_LEAD}{where}{joint}{text}") from None

@@ -64,7 +64,13 @@ class InputPart(msgspec.Struct, frozen=True):
     refusal: str = ""
 
 
-PartList = str | list[InputPart] | None
+PartList = (
+    Annotated[
+        str | list[InputPart],
+        Meta(extra={"untagged_enum": "Content", "names_bad_items": True}),
+    ]
+    | None
+)
 
 
 class InputMessage(msgspec.Struct, frozen=True):
