@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -71,12 +70,10 @@ TINY_V2_LITE = replace(
 )
 
 
-def tiny_model(
-    config: ModelConfig = TINY_V32, seed: int = 0, **changes: Any
-) -> DeepseekV32ForCausalLM:
+def tiny_model(config: ModelConfig = TINY_V32, seed: int = 0) -> DeepseekV32ForCausalLM:
     """Seeded random weights, wide enough that attention and routing have something to choose;
     correction biases are not zero either."""
-    model = DeepseekV32ForCausalLM(replace(config, **changes))
+    model = DeepseekV32ForCausalLM(config)
     model.initialize(seed, std=0.08)
     generator = torch.Generator().manual_seed(seed + 1)
     for name, buffer in model.named_buffers():
