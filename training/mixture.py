@@ -1,0 +1,158 @@
+"""Which skills are practised how often, and how exchanges are strung into dialogues.
+
+Example number i of a seed is always the same, whatever was drawn before it."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from training.examples import (
+    Dialogue,
+    Example,
+    ExampleSkill,
+    Exchange,
+    Exchanges,
+    ExchangeSkill,
+    World,
+)
+from training.skills import (
+    arithmetic,
+    code,
+    conversation,
+    corpus,
+    extraction,
+    knowledge,
+    stories,
+    text_games,
+    tools,
+)
+from whalefall.chat.messages import Message, Role
+
+EXCHANGE_SKILLS: Mapping[str, tuple[ExchangeSkill, float]] = {
+    "small_talk_en": (conversation.small_talk_en, 22),
+    "small_talk_zh": (conversation.small_talk_zh, 16),
+    "remembering": (conversation.remembering, 3),
+    "unknown": (conversation.unknown, 2),
+    "capitals": (knowledge.capitals, 5),
+    "animals": (knowledge.animals, 2),
+    "opposites": (knowledge.opposites, 2),
+    "translations": (knowledge.translations, 3),
+    "colours": (knowledge.colours, 1),
+    "words": (knowledge.words, 2),
+    "sums": (arithmetic.sums, 12),
+    "comparisons": (arithmetic.comparisons, 3),
+    "word_problems": (arithmetic.word_problems, 4),
+    "counting": (text_games.counting, 3),
+    "sequences": (text_games.sequences, 2),
+    "repeating": (text_games.repeating, 4),
+    "spelling": (text_games.spelling, 2),
+    "strawberry": (text_games.strawberry, 1),
+    "listing": (text_games.listing, 2),
+    "listing_zh": (text_games.listing_zh, 1),
+    "picking": (text_games.picking, 2),
+    "told": (stories.told, 3),
+    "told_zh": (stories.told_zh, 2),
+    "written": (code.written, 4),
+}
+EVERYDAY_SKILLS = frozenset({
+    conversation.small_talk_en, conversation.small_talk_zh, stories.told, stories.told_zh,
+    text_games.strawberry, code.written,
+})  # fmt: skip
+CORPUS_EXCHANGE_SKILLS: Mapping[str, tuple[ExchangeSkill, float]] = {
+    "old_dialogues": (corpus.old_dialogues, 3),
+    "school_maths": (corpus.school_maths, 1),
+}
+EXAMPLE_SKILLS: Mapping[str, tuple[ExampleSkill, float]] = {
+    "continued": (stories.continued, 0.06),
+    "filled": (code.filled, 0.05),
+    "json_answers": (extraction.json_answers, 0.06),
+    "tool_use": (tools.tool_use, 0.05),
+}
+CORPUS_EXAMPLE_SKILLS: Mapping[str, tuple[ExampleSkill, float]] = {
+    "old_tales": (corpus.old_tales, 0.04),
+}
+"""Shares of all examples; dialogues of exchanges take the rest."""
+
+MIXES = ("talk", "all")
+"""What to practise: short things first, or everything. Tool use, long and costly, and the corpus,
+hard to learn, are kept for a model that can talk already."""
+
+_SYSTEM_PROMPTS = (
+    "You are a helpful assistant",
+    "You are a helpful assistant.",
+    "You are a helpful assistant",
+    "You are a friendly assistant.",
+    "You are Whalefall-tiny, a small demonstration model.",
+    "Be concise.",
+    "Answer briefly.",
+    "You are a helpful AI assistant.",
+    "你是一个有用的助手。",
+    "你是一个乐于助人的助手",
+)
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A seeded, endless, random-access stream of examples."""
+
+    world: World
+    seed: int
+    mix: str = "all"
+    thinking_share: float = 0.2
+
+    def __post_init__(self) -> None:
+        assert self.mix in MIXES, self.mix
+
+    def example(self, index: int) -> Example:
+        rng = random.Random(f"{self.seed}/{index}")
+        draw = rng.random()
+        for skill, share in self._example_skills().values():
+            if draw < share:
+                return skill(rng, self.world)
+            draw -= share
+        return self._dialogue(rng)
+
+    def _example_skills(self) -> dict[str, tuple[ExampleSkill, float]]:
+        if self.mix == "talk":
+            return {name: skill for name, skill in EXAMPLE_SKILLS.items() if name != "tool_use"}
+        return {**EXAMPLE_SKILLS, **(CORPUS_EXAMPLE_SKILLS if self.world.corpus else {})}
+
+    def _dialogue(self, rng: random.Random) -> Dialogue:
+        uses_corpus = self.mix == "all" and self.world.corpus
+        extra = CORPUS_EXCHANGE_SKILLS if uses_corpus else {}
+        skills = list({**EXCHANGE_SKILLS, **extra}.values())
+        num_groups = rng.choices((1, 2, 3, 4), (5, 3, 2, 1))[0]
+        chosen = rng.choices([s for s, _ in skills], [w for _, w in skills], k=num_groups)
+        exchanges = [
+            exchange for skill in chosen for exchange in _trainable(skill, rng, self.world)
+        ]
+        return dialogue_from_exchanges(rng, exchanges, rng.random() < self.thinking_share)
+
+
+def is_held_out(question: str) -> bool:
+    """One in sixteen generated questions, by its text: kept out of training, for evaluation."""
+    return zlib.crc32(question.encode()) % 16 == 0
+
+
+def _trainable(skill: ExchangeSkill, rng: random.Random, world: World) -> Exchanges:
+    """A draw without held-out questions. Everyday talk has none: every phrasing is trained."""
+    while True:
+        exchanges = skill(rng, world)
+        if skill in EVERYDAY_SKILLS or not any(is_held_out(e.question) for e in exchanges):
+            return exchanges
+
+
+def dialogue_from_exchanges(
+    rng: random.Random, exchanges: list[Exchange], is_thinking: bool
+) -> Dialogue:
+    messages: list[Message] = []
+    if rng.random() < 0.4:
+        messages.append(Message(Role.SYSTEM, rng.choice(_SYSTEM_PROMPTS)))
+    for exchange in exchanges:
+        thought = exchange.reasoning or conversation.reason(rng, exchange.question)
+        messages.append(Message(Role.USER, exchange.question))
+        messages.append(Message(Role.ASSISTANT, exchange.answer, reasoning_content=thought))
+    return Dialogue(tuple(messages), is_thinking)

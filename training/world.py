@@ -1,0 +1,76 @@
+"""Reads the hand-written data files of this folder and, if given, a folder of corpus files."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from training.examples import Pair, Snippet, World
+
+_DATA = Path(__file__).parent / "data"
+_TOPICS = frozenset({"ai", "conversations", "emotion", "food", "humor", "science", "computers"})
+_TURN_CHARS_MAX = 160
+
+
+def load_world(corpus_dir: Path | None = None) -> World:
+    """Raises OSError when a named corpus folder lacks one of its files."""
+    return World(
+        pairs={lang: tuple(map(_pair, _load(f"chat_{lang}")["pair"])) for lang in ("en", "zh")},
+        facts=_load("facts"),
+        tales=_load("tales"),
+        snippets=tuple(Snippet(**entry) for entry in _load("code")["snippet"]),
+        corpus={} if corpus_dir is None else _load_corpus(corpus_dir),
+    )
+
+
+def _load(name: str) -> dict[str, Any]:
+    return tomllib.loads((_DATA / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def _pair(entry: dict[str, Any]) -> Pair:
+    return Pair(
+        questions=tuple(entry["q"]),
+        answers=tuple(entry["a"]),
+        weight=float(entry.get("weight", 1)),
+        then=tuple(_pair(follow_up) for follow_up in entry.get("then", ())),
+    )
+
+
+def _load_corpus(folder: Path) -> dict[str, list[list[str]]]:
+    return {
+        "dialogues": list(_dialogues(folder / "chatterbot_en_zh.jsonl.gz")),
+        "problems": [
+            [row["question"], row["answer"]] for row in _rows(folder / "gsm8k_train.jsonl.gz")
+        ],
+        "tales": [_paragraphs(folder / name) for name in ("grimm_tales.txt.gz", "alice.txt.gz")],
+    }
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def _dialogues(path: Path) -> Iterator[list[str]]:
+    """Two-turn dialogues on topics where the naive answers do no harm, without duplicates."""
+    seen: set[tuple[str, str]] = set()
+    for row in _rows(path):
+        question, answer = row["turns"][0].strip(), row["turns"][1].strip()
+        is_short = max(len(question), len(answer)) <= _TURN_CHARS_MAX
+        if row["topic"] in _TOPICS and is_short and (question, answer) not in seen:
+            seen.add((question, answer))
+            yield [question, answer]
+
+
+def _paragraphs(path: Path) -> list[str]:
+    """Paragraphs of a book with their lines joined; headings and notes are left out."""
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        blocks = re.split(r"\n\s*\n", file.read())
+    joined = (" ".join(block.split()) for block in blocks)
+    return [text for text in joined if len(text) > 120 and "Gutenberg" not in text]
