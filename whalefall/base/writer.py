@@ -26,6 +26,8 @@ AnyFuture = asyncio.Future[Any] | concurrent.futures.Future[Any]
 BATCH_LENGTH_MAX = 256
 NUM_ATTEMPTS = 8
 BACKOFF_SECONDS = 0.01
+IMPATIENT_MILLISECONDS = 20
+"""How long an operation waits for a row while its batch already holds others."""
 
 _TRY_AGAIN = (
     psycopg.errors.DeadlockDetected,
@@ -133,6 +135,9 @@ class Writer:
 
 
 def _run_all(conn: Connection, jobs: Sequence[_Job]) -> list[_Outcome]:
+    """The first operation waits for rows as long as the connection allows: it holds nothing that
+    others want. Those after it hardly wait, so that two processes whose batches meet in opposite
+    orders let go of what they hold instead of running into a deadlock."""
     if conn.connection.driver_connection is None:
         raise ServerError("the database connection is gone")
     cursor = conn.connection.driver_connection.cursor()
@@ -147,6 +152,8 @@ def _run_all(conn: Connection, jobs: Sequence[_Job]) -> list[_Outcome]:
                 break
             outcome = _Outcome(error=error)
         cursor.execute("RELEASE SAVEPOINT operation")
+        if not outcomes and conn.dialect.name == "postgresql":
+            cursor.execute(f"SET LOCAL lock_timeout = {IMPATIENT_MILLISECONDS}")
         outcomes.append(outcome)
     cursor.close()
     return outcomes
