@@ -58,7 +58,7 @@ def decode_slow(body: bytes, wire_type: type[T]) -> T:
     except TooManyNodesError:
         raise MalformedBodyError(DATA_LEAD + _short_text(body, wire_type)) from None
     try:
-        _check(_described(wire_type), node, ())
+        _check(_described(wire_type), node, ())  # type: ignore[arg-type] # a class is hashable
     except _NotAnEnum as error:
         text = _located("expected value", error.path, body, error.offset + 1)
         raise UnparsableBodyError(SYNTAX_LEAD + text) from None
@@ -69,7 +69,7 @@ def decode_slow(body: bytes, wire_type: type[T]) -> T:
 
 
 @functools.cache
-def _described(wire_type: type[Any]) -> inspect.Type:
+def _described(wire_type: type) -> inspect.Type:
     """Taking a type apart costs milliseconds; the types are few and never change."""
     return inspect.type_info(wire_type)
 
@@ -284,9 +284,10 @@ def _is_enum(wire_type: inspect.Type, node: Node) -> bool:
     return isinstance(wire_type, inspect.LiteralType)
 
 
-def _variants(wire_type: inspect.StructType, field: inspect.Field) -> tuple[str, ...]:
+@functools.cache
+def _variants(struct: type, name: str) -> tuple[str, ...]:
     """In the order of their declaration, which inspect does not keep."""
-    hint = get_type_hints(wire_type.cls)[field.name]
+    hint = get_type_hints(struct)[name]
     literals = [one for one in (hint, *get_args(hint)) if get_origin(one) is Literal]
     return get_args(literals[0])
 

@@ -134,20 +134,19 @@ class GenerationResponse:
     async def _send_events(self, send: Send, watch: _Watch) -> PlatformError | None:
         """The error that ended the generation early, if one did."""
         push = self._encoder.push
+        is_finished = False
         try:
             async for event in self._generation.events():
                 data = push(event)
-                is_last = isinstance(event, Finished)
+                is_finished = isinstance(event, Finished)
                 if data:
-                    await self._write(send, data, watch, is_last=is_last)
-                if is_last:
-                    return None
+                    await self._write(send, data, watch, is_last=is_finished)
         except PlatformError as error:
             return error
         except Exception:  # noqa: BLE001 - the rim: a bug becomes a 500, its text stays in the log
             _log.exception("generation %s failed", self._generation.id)
             return ServerError("Internal Server Error")
-        return ServerError("Internal Server Error")
+        return None if is_finished else ServerError("Internal Server Error")
 
     async def _send_error(
         self, error: PlatformError, scope: Scope, receive: Receive, send: Send, watch: _Watch
