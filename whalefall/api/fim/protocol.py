@@ -13,7 +13,6 @@ from whalefall.api.openai.protocol import (
     CompletionUsage,
     Stop,
     StreamOptions,
-    ThinkingUsage,
 )
 
 
@@ -58,4 +57,4 @@ class Completion(msgspec.Struct, frozen=True):
     model: str
     system_fingerprint: str
     object: str
-    usage: CompletionUsage | ThinkingUsage
+    usage: CompletionUsage

@@ -22,7 +22,6 @@ from whalefall.api.openai.protocol import (
     CompletionUsage,
     LogprobEntry,
     PromptTokensDetails,
-    ThinkingUsage,
     TokenLogprob,
 )
 from whalefall.api.sse import ResponseHead, error_after_start
@@ -40,26 +39,17 @@ from whalefall.chat.messages import (
 )
 
 
-def wire_usage(usage: Usage) -> CompletionUsage | ThinkingUsage:
+def wire_usage(usage: Usage) -> CompletionUsage:
     """The reasoning count and its object exist in thinking mode only."""
-    cached = PromptTokensDetails(usage.cached_tokens)
-    if usage.reasoning_tokens is None:
-        return CompletionUsage(
-            usage.prompt_tokens,
-            usage.completion_tokens,
-            usage.total_tokens,
-            cached,
-            usage.cached_tokens,
-            usage.missed_tokens,
-        )
-    return ThinkingUsage(
-        usage.prompt_tokens,
-        usage.completion_tokens,
-        usage.total_tokens,
-        cached,
-        CompletionTokensDetails(usage.reasoning_tokens),
-        usage.cached_tokens,
-        usage.missed_tokens,
+    thought = usage.reasoning_tokens
+    return CompletionUsage(
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+        total_tokens=usage.total_tokens,
+        prompt_tokens_details=PromptTokensDetails(usage.cached_tokens),
+        completion_tokens_details=UNSET if thought is None else CompletionTokensDetails(thought),
+        prompt_cache_hit_tokens=usage.cached_tokens,
+        prompt_cache_miss_tokens=usage.missed_tokens,
     )
 
 

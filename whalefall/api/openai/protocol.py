@@ -183,23 +183,13 @@ class CompletionTokensDetails(msgspec.Struct, frozen=True):
     reasoning_tokens: int
 
 
-class CompletionUsage(msgspec.Struct, frozen=True):
+class CompletionUsage(msgspec.Struct, frozen=True, kw_only=True):
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
     prompt_tokens_details: PromptTokensDetails
-    prompt_cache_hit_tokens: int
-    prompt_cache_miss_tokens: int
-
-
-class ThinkingUsage(msgspec.Struct, frozen=True):
-    """With the reasoning count in the place where the wire has it: before the cache figures."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-    prompt_tokens_details: PromptTokensDetails
-    completion_tokens_details: CompletionTokensDetails
+    completion_tokens_details: CompletionTokensDetails | UnsetType = UNSET
+    """In thinking mode only."""
     prompt_cache_hit_tokens: int
     prompt_cache_miss_tokens: int
 
@@ -210,7 +200,7 @@ class ChatCompletion(msgspec.Struct, frozen=True):
     created: int
     model: str
     choices: tuple[CompletionChoice]
-    usage: CompletionUsage | ThinkingUsage
+    usage: CompletionUsage
     system_fingerprint: str
 
 
