@@ -24,7 +24,9 @@ from training.skills import (
     conversation,
     corpus,
     extraction,
+    instructions,
     knowledge,
+    retrieval,
     stories,
     text_games,
     tools,
@@ -32,47 +34,54 @@ from training.skills import (
 from whalefall.chat.messages import Message, Role
 
 EXCHANGE_SKILLS: Mapping[str, tuple[ExchangeSkill, float]] = {
-    "small_talk_en": (conversation.small_talk_en, 22),
-    "small_talk_zh": (conversation.small_talk_zh, 16),
-    "remembering": (conversation.remembering, 3),
+    "small_talk_en": (conversation.small_talk_en, 15),
+    "small_talk_zh": (conversation.small_talk_zh, 12),
+    "remembering": (conversation.remembering, 4),
     "unknown": (conversation.unknown, 2),
-    "capitals": (knowledge.capitals, 5),
-    "animals": (knowledge.animals, 2),
-    "opposites": (knowledge.opposites, 2),
-    "translations": (knowledge.translations, 3),
-    "colours": (knowledge.colours, 1),
-    "words": (knowledge.words, 2),
-    "sums": (arithmetic.sums, 12),
+    "too_hard": (instructions.too_hard, 4),
+    "yes_no": (instructions.yes_no, 3),
+    "one_word": (instructions.one_word, 2),
+    "letters": (instructions.letters, 2),
+    "again": (instructions.again, 1),
+    "long_counting": (instructions.long_counting, 1),
+    "capitals": (knowledge.capitals, 10),
+    "animals": (knowledge.animals, 3),
+    "opposites": (knowledge.opposites, 4),
+    "translations": (knowledge.translations, 5),
+    "colours": (knowledge.colours, 2),
+    "words": (knowledge.words, 4),
+    "sums": (arithmetic.sums, 18),
     "comparisons": (arithmetic.comparisons, 3),
     "word_problems": (arithmetic.word_problems, 4),
     "counting": (text_games.counting, 3),
-    "sequences": (text_games.sequences, 2),
-    "repeating": (text_games.repeating, 4),
-    "spelling": (text_games.spelling, 2),
+    "sequences": (text_games.sequences, 3),
+    "repeating": (text_games.repeating, 5),
+    "spelling": (text_games.spelling, 3),
     "strawberry": (text_games.strawberry, 1),
     "listing": (text_games.listing, 2),
     "listing_zh": (text_games.listing_zh, 1),
     "picking": (text_games.picking, 2),
-    "told": (stories.told, 3),
-    "told_zh": (stories.told_zh, 2),
-    "written": (code.written, 4),
+    "told": (stories.told, 2),
+    "told_zh": (stories.told_zh, 1.5),
+    "written": (code.written, 3),
 }
 EVERYDAY_SKILLS = frozenset({
     conversation.small_talk_en, conversation.small_talk_zh, stories.told, stories.told_zh,
-    text_games.strawberry, code.written,
+    text_games.strawberry, code.written, instructions.too_hard, conversation.unknown,
 })  # fmt: skip
 CORPUS_EXCHANGE_SKILLS: Mapping[str, tuple[ExchangeSkill, float]] = {
-    "old_dialogues": (corpus.old_dialogues, 3),
-    "school_maths": (corpus.school_maths, 1),
+    "old_dialogues": (corpus.old_dialogues, 1.5),
+    "school_maths": (corpus.school_maths, 0.3),
 }
 EXAMPLE_SKILLS: Mapping[str, tuple[ExampleSkill, float]] = {
-    "continued": (stories.continued, 0.06),
+    "continued": (stories.continued, 0.05),
     "filled": (code.filled, 0.05),
-    "json_answers": (extraction.json_answers, 0.06),
+    "json_answers": (extraction.json_answers, 0.07),
+    "needle": (retrieval.needle, 0.02),
     "tool_use": (tools.tool_use, 0.05),
 }
 CORPUS_EXAMPLE_SKILLS: Mapping[str, tuple[ExampleSkill, float]] = {
-    "old_tales": (corpus.old_tales, 0.04),
+    "old_tales": (corpus.old_tales, 0.02),
 }
 """Shares of all examples; dialogues of exchanges take the rest."""
 
@@ -117,7 +126,7 @@ class Mixture:
 
     def _example_skills(self) -> dict[str, tuple[ExampleSkill, float]]:
         if self.mix == "talk":
-            return {name: skill for name, skill in EXAMPLE_SKILLS.items() if name != "tool_use"}
+            return {name: EXAMPLE_SKILLS[name] for name in ("continued", "filled", "json_answers")}
         return {**EXAMPLE_SKILLS, **(CORPUS_EXAMPLE_SKILLS if self.world.corpus else {})}
 
     def _dialogue(self, rng: random.Random) -> Dialogue:

@@ -25,7 +25,7 @@ class Renderer:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
         self._format = V32Format(tokenizer)
-        self._eos = tokenizer.special_id(_EOS)
+        self.end_id = tokenizer.special_id(_EOS)
         self._thinks = {tokenizer.special_id("<think>"), tokenizer.special_id("</think>")}
 
     def render(self, example: Example) -> RenderedExample:
@@ -36,7 +36,7 @@ class Renderer:
     def _render_dialogue(self, dialogue: Dialogue) -> RenderedExample:
         """The format opens one more assistant turn after the last answer; it is cut off."""
         ids = self._format.render(request_from_dialogue(dialogue))
-        end = len(ids) - ids[::-1].index(self._eos)
+        end = len(ids) - ids[::-1].index(self.end_id)
         ids = ids[:end]
         return RenderedExample(tuple(ids), tuple(self._targets(ids)))
 
@@ -47,14 +47,14 @@ class Renderer:
             is_target.append(is_inside)
             if token_id in self._thinks:
                 is_inside = True
-            elif token_id == self._eos:
+            elif token_id == self.end_id:
                 is_inside = False
         return is_target
 
     def _render_passage(self, passage: Passage) -> RenderedExample:
         request = CompletionRequest(model=MODEL_NAME, prompt=passage.prompt, suffix=passage.suffix)
         prompt = render_completion(self.tokenizer, request)
-        text = [*self.tokenizer.encode(passage.text), self._eos]
+        text = [*self.tokenizer.encode(passage.text), self.end_id]
         return RenderedExample((*prompt, *text), (False,) * len(prompt) + (True,) * len(text))
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
+from torch import Tensor
 
 from training.examples import Passage
 from training.rendering import MODEL_NAME, Renderer
@@ -39,28 +40,41 @@ def sample_answers(
         yield f"  {question} -> {answer!r}"
     for passage in _PASSAGES:
         ids = renderer.render(passage).token_ids[:-1]
-        yield f"  {passage.prompt!r} -> {continuation(model, vocabulary, renderer, list(ids))!r}"
+        yield f"  {passage.prompt!r} -> {continuation(model, vocabulary, renderer, ids)!r}"
 
 
-@torch.no_grad()
 def continuation(
     model: DeepseekV32ForCausalLM,
     vocabulary: SubVocabulary,
     renderer: Renderer,
-    token_ids: list[int],
+    token_ids: Sequence[int],
     num_tokens_max: int = _TOKENS_MAX,
 ) -> str:
-    """Greedy, recomputing the whole sequence for each token: slow, but needs no cache."""
-    end = renderer.tokenizer.special_id("<｜end▁of▁sentence｜>")
-    rows = vocabulary.rows(token_ids).unsqueeze(0)
+    """What a model in training says after `token_ids`. It never says an unused token."""
+    end = int(vocabulary.rows([renderer.end_id])[0])
+    barred = torch.tensor([SHARED_ROW])
+    said = likeliest(model, vocabulary.rows(token_ids), end, num_tokens_max, barred)
+    return renderer.tokenizer.decode(vocabulary.token_ids[row - 1] for row in said)
+
+
+@torch.no_grad()
+def likeliest(
+    model: DeepseekV32ForCausalLM,
+    rows: Tensor,
+    end: int,
+    num_tokens_max: int,
+    barred: Tensor | None = None,
+) -> list[int]:
+    """rows int64 [T] -> the likeliest continuation before `end`. Recomputes the whole sequence
+    for each token: slow, but needs no cache."""
     said: list[int] = []
-    for _ in range(num_tokens_max):
-        logits = model.compute_logits(model.forward_dense(rows)[0, -1])
-        logits[SHARED_ROW] = -torch.inf
+    while len(said) < num_tokens_max:
+        logits = model.compute_logits(model.forward_dense(rows.unsqueeze(0))[0, -1])
+        if barred is not None:
+            logits[barred] = -torch.inf
         row = int(logits.argmax())
-        token_id = vocabulary.token_ids[row - 1]
-        if token_id == end:
+        if row == end:
             break
-        said.append(token_id)
-        rows = torch.cat((rows, torch.tensor([[row]])), dim=1)
-    return renderer.tokenizer.decode(said)
+        said.append(row)
+        rows = torch.cat((rows, torch.tensor([row])))
+    return said

@@ -64,13 +64,15 @@ _ROWS: tuple[tuple[tuple[str, ...], str], ...] = (
 def repeating(rng: random.Random, world: World) -> Exchanges:
     text = _something(rng, world)
     if rng.random() < 0.3:
-        forms = ("请重复：{t}", "重复一遍：{t}", "跟我说：{t}", "请说：{t}")
-        return [Exchange(rng.choice(forms).format(t=text), text, f"我重复：{text}")]
-    forms = (
-        "Repeat after me: {t}", "Say: {t}", "Please repeat: {t}", "Say \"{t}\"", "Just say {t}",
-        "Repeat this: {t}", "Echo: {t}", "Please say \"{t}\".", "Reply with \"{t}\"",
-    )  # fmt: skip
-    return [Exchange(rng.choice(forms).format(t=text), text, f"I repeat: {text}")]
+        form = rng.choice(("请重复：{t}", "重复一遍：{t}", "跟我说：{t}", "请说：{t}"))
+        return [Exchange(form.format(t=text), text, f"我重复：{text}")]
+    return [Exchange(rng.choice(_REPEAT_FORMS).format(t=text), text, f"I repeat: {text}")]
+
+
+_REPEAT_FORMS = (
+    "Repeat after me: {t}", "Say: {t}", "Please repeat: {t}", "Say \"{t}\"", "Just say {t}",
+    "Repeat this: {t}", "Echo: {t}", "Please say \"{t}\".", "Reply with \"{t}\"",
+)  # fmt: skip
 
 
 def _something(rng: random.Random, world: World) -> str:
