@@ -268,13 +268,19 @@ def test_user_names_are_told(tokenizer: Tokenizer, name: str) -> None:
 
 
 @each_format
-def test_odd_conversations_render(tokenizer: Tokenizer, name: str) -> None:
+def test_odd_conversations_render_and_agree_with_their_parser(
+    tokenizer: Tokenizer, name: str
+) -> None:
+    """The parser starts among the thoughts exactly when the prompt ends in an open think mark,
+    after tool results too."""
     render = _Rendering(tokenizer, name)
+    chat_format = format_by_name(name, tokenizer)
     for messages in (
         (),
         (_system("s"),),
         (_assistant("a"),),
         (_assistant("a"), _assistant("b")),
+        _LOOP,
         (Message(Role.TOOL, "r", tool_call_id="x"),),
         (*_LOOP, _user("stop")),
         (*_LOOP, _system("s")),
@@ -283,6 +289,10 @@ def test_odd_conversations_render(tokenizer: Tokenizer, name: str) -> None:
             text = render(_request(*messages, thinking=thinking))
             assert text.startswith(_BOS)
             assert text.count(_BOS) == 1
+            is_open = text.rstrip().endswith("<think>")
+            assert (
+                chat_format.parser(_request(*messages, thinking=thinking)).in_reasoning == is_open
+            )
 
 
 @each_format

@@ -89,7 +89,7 @@ def _mutated(draw: st.DrawFn) -> tuple[Transcript, str]:
     return transcript, text
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(_mutated(), st.data())
 def test_mutated_replies_never_raise_and_never_split_differently(
     mutated: tuple[Transcript, str], data: st.DataObject
@@ -102,7 +102,7 @@ def test_mutated_replies_never_raise_and_never_split_differently(
     assert transcripts.parse(transcript, pieces) == whole
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(_mutated(), st.booleans())
 def test_completed_calls_of_mutated_replies_are_json_objects(
     mutated: tuple[Transcript, str], is_truncated: bool
@@ -117,7 +117,7 @@ def test_completed_calls_of_mutated_replies_are_json_objects(
         assert isinstance(json.loads(arguments), dict)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(_ALPHABET, max_size=40), st.sampled_from(["v3", "v3.1", "v3.2"]), st.booleans())
 def test_noise_never_raises(parts: list[str], syntax: str, in_reasoning: bool) -> None:
     transcript = Transcript("noise", syntax, "", Seen(), in_reasoning)

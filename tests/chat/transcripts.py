@@ -305,6 +305,12 @@ TRANSCRIPTS = (
         Seen(calls=(("now", '{"a": "find parameter", "b": "x</｜DSML｜parameter "}'),)),
     ),
     Transcript(
+        "stray closing marks are swallowed",
+        "v3.2",
+        f"a </｜DSML｜invoke>b\n</｜DSML｜function_calls>{_block(ROME)}\n</｜DSML｜parameter>c",
+        Seen(content="a b\nc", calls=(ROME_CALL,)),
+    ),
+    Transcript(
         "schema behind a reference",
         "v3.2",
         _block(_invoke("get_weather", _text("count", "7"))),
