@@ -39,4 +39,4 @@ def text_from_nanos(nanos: int, places: int = 2) -> str:
     """Write nanos as a decimal string with `places` decimals, rounded towards zero, so that a
     shown balance never promises more than there is."""
     value = Decimal(nanos) / NANOS_PER_UNIT
-    return str(value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_DOWN))
+    return f"{value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_DOWN):f}"

@@ -55,6 +55,8 @@ class AccountKind(enum.StrEnum):
     CASH_CLEARING = "cash_clearing"
     PROMOTION_EXPENSE = "promotion_expense"
     EXPIRED_GRANTS = "expired_grants"
+    FORFEITED = "forfeited"
+    """What customers gave up with their accounts."""
 
 
 CUSTOMER_KINDS = (AccountKind.PAID, AccountKind.GRANTED)

@@ -1,0 +1,95 @@
+"""What a customer's account page tells of the past: money that arrived, money given up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from whalefall.base.errors import InvalidRequestError
+from whalefall.base.ids import new_id
+from whalefall.base.money import Currency
+from whalefall.billing.ledger import balances
+from whalefall.billing.transfers import (
+    CUSTOMER_KINDS,
+    AccountKind,
+    Transfer,
+    TransferKind,
+    ledger_accounts,
+    lock_accounts,
+    move_once,
+    open_account,
+    transfers,
+)
+
+NUM_LISTED_MAX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class TopUp:
+    id: str
+    currency: Currency
+    amount_nanos: int
+    reference: str
+    created_at: datetime
+
+
+def list_top_ups(conn: Connection, user_id: str, *, limit: int = NUM_LISTED_MAX) -> list[TopUp]:
+    """Money that arrived, newest first."""
+    query = (
+        select(
+            transfers.c.id,
+            transfers.c.currency,
+            transfers.c.amount_nanos,
+            transfers.c.reference,
+            transfers.c.created_at,
+        )
+        .join(ledger_accounts, ledger_accounts.c.id == transfers.c.credit_account_id)
+        .where(
+            ledger_accounts.c.user_id == user_id,
+            ledger_accounts.c.kind == AccountKind.PAID.value,
+            transfers.c.kind == TransferKind.SINGLE.value,
+        )
+        .order_by(transfers.c.created_at.desc(), transfers.c.id)
+    )
+    rows = conn.execute(query.limit(min(limit, NUM_LISTED_MAX)))
+    return [TopUp(row[0], Currency(row[1]), *row[2:]) for row in map(tuple, rows)]
+
+
+def forfeit_balances(conn: Connection, user_id: str, now: datetime) -> list[Transfer]:
+    """Give up everything a customer has, paid and granted. InvalidRequestError while a request of
+    theirs still runs: what it costs is not known yet."""
+    if any(wallet.held_nanos for wallet in balances(conn, user_id, now)):
+        raise InvalidRequestError(REQUEST_RUNNING)
+    query = select(ledger_accounts.c.id, ledger_accounts.c.currency).where(
+        ledger_accounts.c.user_id == user_id,
+        ledger_accounts.c.kind.in_([kind.value for kind in CUSTOMER_KINDS]),
+    )
+    found = conn.execute(query.order_by(ledger_accounts.c.id)).all()
+    made = [_forfeit(conn, account, Currency(currency), now) for account, currency in found]
+    return [transfer for transfer in made if transfer is not None]
+
+
+REQUEST_RUNNING = "A request of yours is still running. Please try again when it has ended."
+
+
+def _forfeit(conn: Connection, account: str, currency: Currency, now: datetime) -> Transfer | None:
+    forfeited = open_account(conn, AccountKind.FORFEITED, currency, now)
+    left = lock_accounts(conn, [forfeited, account])[account].available_nanos
+    if left <= 0:
+        return None
+    return move_once(
+        conn,
+        Transfer(
+            id=new_id("tr"),
+            kind=TransferKind.SINGLE,
+            debit_account_id=account,
+            credit_account_id=forfeited,
+            currency=currency,
+            amount_nanos=left,
+            idempotency_key=f"forfeit:{account}",
+            reason="account deleted",
+            created_at=now,
+        ),
+    )

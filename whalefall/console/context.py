@@ -1,0 +1,55 @@
+"""What the console is given by the composition root, and what it makes of it once at start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from whalefall.accounts.signup import EmailDomainRule
+from whalefall.base.clock import Clock
+from whalefall.base.db import Database
+from whalefall.billing.price_book import PriceBook
+from whalefall.console.assets import Assets
+from whalefall.console.language import Catalog, Language, load_catalogs
+from whalefall.console.passwords import PasswordWorker
+from whalefall.console.rendering import Renderer
+from whalefall.serving.platform import Platform
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleContext:
+    database: Database
+    clock: Clock
+    price_book: PriceBook
+    platform: Platform
+    base_url: str
+    """How people reach this server, e.g. `http://127.0.0.1:8000`. Behind https, cookies are
+    marked Secure."""
+    email_domains: EmailDomainRule = field(default_factory=EmailDomainRule)
+    service_email: str = "service@localhost"
+    """Where people who cannot sign up are told to write."""
+    count_tokens: Callable[[str], int] | None = None
+    """The served model's tokeniser, for the price calculator."""
+    shows_outbox: bool = True
+    """No mail transport is set up: letters wait in the operator's outbox, and pages say so."""
+
+    @property
+    def is_https(self) -> bool:
+        return self.base_url.startswith("https://")
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """The context with what is built from it."""
+
+    context: ConsoleContext
+    catalogs: dict[Language, Catalog]
+    assets: Assets
+    renderer: Renderer
+    passwords: PasswordWorker
+
+
+def build_console(context: ConsoleContext) -> Console:
+    catalogs = load_catalogs()
+    assets = Assets()
+    return Console(context, catalogs, assets, Renderer(catalogs, assets), PasswordWorker())

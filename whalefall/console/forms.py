@@ -1,0 +1,102 @@
+"""What a browser or a program sends, as one typed struct of fields. Bounded in bytes and fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+
+from whalefall.base.errors import (
+    BodyTooLargeError,
+    InvalidRequestError,
+    MalformedBodyError,
+    UnsupportedMediaTypeError,
+)
+from whalefall.console.language import mark
+
+BODY_BYTES_MAX = 512 * 1024
+NUM_FIELDS_MAX = 100
+FIELD_LENGTH_MAX = 256 * 1024
+CSRF_FIELD = "csrf"
+
+F = TypeVar("F", bound=msgspec.Struct)
+
+
+class NoFields(msgspec.Struct, frozen=True):
+    """For pages and actions that take nothing."""
+
+
+class RefusedError(InvalidRequestError):
+    """A refusal that can be told in the reader's language: a marked text and its values."""
+
+    def __init__(self, text: str, **values: object) -> None:
+        super().__init__(text % values if values else text)
+        self.text = text
+        self.values = values
+
+
+async def read_body(request: Request) -> bytes:
+    """BodyTooLargeError beyond the limit, announced or not."""
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > BODY_BYTES_MAX:
+                raise BodyTooLargeError(mark("That is too much text at once."))
+            chunks.append(chunk)
+    except ClientDisconnect:
+        raise MalformedBodyError(mark("The request ended early.")) from None
+    return b"".join(chunks)
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of a posted form; the last of a repeated one. Empty ones are left out: in a form,
+    empty means not given."""
+    if not _has_type(request, "application/x-www-form-urlencoded"):
+        raise UnsupportedMediaTypeError(mark("Send the form as a browser does."))
+    body = await read_body(request)
+    try:
+        pairs = parse_qsl(
+            body.decode("utf-8"), encoding="utf-8", errors="strict", max_num_fields=NUM_FIELDS_MAX
+        )
+    except ValueError:
+        raise MalformedBodyError(mark("The form could not be read.")) from None
+    return {name: _newlines(value) for name, value in pairs}
+
+
+async def read_json(request: Request) -> dict[str, Any]:
+    """A JSON object. The content type is demanded: no plain form of another site can send it."""
+    if not _has_type(request, "application/json"):
+        raise UnsupportedMediaTypeError("send application/json")
+    body = await read_body(request)
+    try:
+        value = msgspec.json.decode(body or b"{}")
+    except (msgspec.DecodeError, RecursionError):
+        raise MalformedBodyError("the body is not JSON") from None
+    if not isinstance(value, dict):
+        raise MalformedBodyError("the body is not a JSON object")
+    return value
+
+
+def fields_from(values: Mapping[str, Any], kind: type[F], *, is_strict: bool) -> F:
+    """Fields that are not asked for are ignored, so that none can be set by guessing its name.
+    InvalidRequestError when one is missing or odd."""
+    try:
+        return msgspec.convert(values, kind, strict=is_strict)
+    except msgspec.ValidationError as error:
+        if is_strict:
+            raise InvalidRequestError(str(error)) from None
+        raise RefusedError(mark("Please check what you entered and try again.")) from None
+
+
+def _has_type(request: Request, expected: str) -> bool:
+    given = request.headers.get("content-type", "")
+    return given.partition(";")[0].strip().lower() == expected
+
+
+def _newlines(value: str) -> str:
+    return value.replace("\r\n", "\n")

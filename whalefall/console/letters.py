@@ -1,0 +1,61 @@
+"""The letters the console writes, in the reader's language."""
+
+from __future__ import annotations
+
+from whalefall.accounts.signup import CODE_LIFETIME
+from whalefall.base.mail import Letter
+from whalefall.console.language import Catalog, mark
+
+_MINUTES = int(CODE_LIFETIME.total_seconds() // 60)
+
+
+def sign_up_letter(catalog: Catalog, email: str, code: str) -> Letter:
+    text = catalog.gettext(
+        mark(
+            "Your verification code is %(code)s. It is valid for %(minutes)d minutes.\n\n"
+            "If you did not ask to create an account, you can ignore this e-mail."
+        )
+    )
+    subject = catalog.gettext(mark("Your Whalefall verification code"))
+    return Letter(email, subject, text % {"code": code, "minutes": _MINUTES})
+
+
+def already_registered_letter(catalog: Catalog, email: str) -> Letter:
+    text = catalog.gettext(
+        mark(
+            "Someone, probably you, asked to create an account with this address. You have one "
+            "already: sign in, or reset the password if you have forgotten it."
+        )
+    )
+    return Letter(email, catalog.gettext(mark("You already have a Whalefall account")), text)
+
+
+def reset_letter(catalog: Catalog, email: str, code: str) -> Letter:
+    text = catalog.gettext(
+        mark(
+            "The code to choose a new password is %(code)s. It is valid for %(minutes)d minutes."
+            "\n\nIf you did not ask for it, ignore this e-mail; your password stays as it is."
+        )
+    )
+    subject = catalog.gettext(mark("Your Whalefall password reset code"))
+    return Letter(email, subject, text % {"code": code, "minutes": _MINUTES})
+
+
+def unknown_reset_letter(catalog: Catalog, email: str) -> Letter:
+    text = catalog.gettext(
+        mark(
+            "Someone, probably you, asked to reset the password of an account with this address. "
+            "There is no such account; perhaps you signed up with another address."
+        )
+    )
+    return Letter(email, catalog.gettext(mark("There is no account with this address")), text)
+
+
+def password_changed_letter(catalog: Catalog, email: str) -> Letter:
+    text = catalog.gettext(
+        mark(
+            "The password of your account has just been changed. If that was not you, reset it "
+            "at once and write to the operator of this platform."
+        )
+    )
+    return Letter(email, catalog.gettext(mark("Your Whalefall password was changed")), text)

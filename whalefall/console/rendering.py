@@ -1,0 +1,148 @@
+"""Templates to HTML, one environment per language. Everything is escaped; nothing is fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from whalefall.base.money import Currency, text_from_nanos
+from whalefall.billing.pricing import text_from_micros
+from whalefall.console.assets import Assets
+from whalefall.console.charts import BarChart, Column, Series, stacked_bars
+from whalefall.console.language import Catalog, Language, mark
+
+TEMPLATE_DIRECTORY = Path(__file__).parent / "templates"
+PLATFORM_LINKS = ((("/pricing"), mark("Pricing")),)
+OPERATOR_LINKS: tuple[tuple[str, str], ...] = ()
+SYMBOLS = {Currency.CNY: "¥", Currency.USD: "$"}
+
+
+class Renderer:
+    def __init__(self, catalogs: Mapping[Language, Catalog], assets: Assets) -> None:
+        self._environments = {
+            language: _environment(catalog, assets) for language, catalog in catalogs.items()
+        }
+
+    def render(self, template: str, language: Language, values: Mapping[str, Any]) -> str:
+        return self._environments[language].get_template(template).render(values)
+
+
+def _environment(catalog: Catalog, assets: Assets) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATE_DIRECTORY),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        extensions=["jinja2.ext.i18n"],
+    )
+    environment.install_gettext_callables(  # type: ignore[attr-defined]
+        catalog.gettext, catalog.ngettext, newstyle=True
+    )
+    environment.globals.update(
+        asset=assets.url,
+        languages=tuple(Language),
+        platform_links=PLATFORM_LINKS,
+        operator_links=OPERATOR_LINKS,
+        money_bars=money_bars,
+        count_bars=count_bars,
+        money_figures=money_figures,
+        has_value=has_value,
+        column_tip=column_tip,
+    )
+    environment.filters.update(
+        money=money,
+        amount=amount,
+        symbol=symbol,
+        plain=plain,
+        count=count,
+        share=share,
+        instant=instant,
+        day=day,
+    )
+    return environment
+
+
+def money(nanos: int, currency: Currency, places: int = 2) -> str:
+    """`¥12.34`, rounded towards zero."""
+    sign = "-" if nanos < 0 else ""
+    return f"{sign}{SYMBOLS[currency]}{grouped(text_from_nanos(abs(nanos), places))}"
+
+
+def amount(nanos: int, currency: Currency) -> str:
+    """As many decimals as the amount has, at least two: small charges stay visible."""
+    text = text_from_nanos(abs(nanos), 9).rstrip("0")
+    whole, _, decimals = text.partition(".")
+    sign = "-" if nanos < 0 else ""
+    return f"{sign}{SYMBOLS[currency]}{grouped(whole)}.{decimals.ljust(2, '0')}"
+
+
+def symbol(micros: int, currency: Currency) -> str:
+    """A price per million tokens: `$0.028`."""
+    return SYMBOLS[currency] + text_from_micros(micros)
+
+
+def plain(nanos: int) -> str:
+    """An amount as one types it."""
+    return f"{Decimal(nanos).scaleb(-9).normalize():f}"
+
+
+def money_bars(days: Sequence[date], series: Sequence[Series], currency: Currency) -> BarChart:
+    return stacked_bars(_day_labels(days), series, lambda nanos: amount(nanos, currency))
+
+
+def count_bars(days: Sequence[date], series: Sequence[Series]) -> BarChart:
+    return stacked_bars(_day_labels(days), series, count)
+
+
+def money_figures(series: Sequence[Series], currency: Currency) -> list[tuple[str, str]]:
+    """What a legend says: each name with its total."""
+    return [(each.name, amount(each.total, currency)) for each in series]
+
+
+def has_value(series: Sequence[Series], index: int) -> bool:
+    return any(each.values[index] for each in series)
+
+
+def column_tip(column: Column, names: Mapping[str, str], total: str) -> str:
+    """What is shown under the pointer, as JSON for a data attribute."""
+    head = [{"colour": "", "name": column.label, "figure": ""}]
+    lines = [
+        {"colour": colour, "name": names.get(name, name), "figure": figure}
+        for colour, name, figure in column.lines
+    ]
+    foot = [{"colour": "", "name": total, "figure": column.total}] if len(lines) != 1 else []
+    return msgspec.json.encode([*head, *lines, *foot]).decode()
+
+
+def _day_labels(days: Sequence[date]) -> list[str]:
+    return [f"{day.month}-{day.day}" for day in days]
+
+
+def grouped(text: str) -> str:
+    whole, dot, decimals = text.partition(".")
+    return f"{int(whole):,}{dot}{decimals}"
+
+
+def count(number: int) -> str:
+    return f"{number:,}"
+
+
+def share(part: int, whole: int) -> str:
+    """A percentage with one decimal; a dash where there is nothing to divide."""
+    return f"{100 * part / whole:.1f}%" if whole else "–"
+
+
+def instant(value: datetime) -> str:
+    return value.strftime("%Y-%m-%d %H:%M")
+
+
+def day(value: date) -> str:
+    return value.strftime("%Y-%m-%d")
