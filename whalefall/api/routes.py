@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Route
 from whalefall.api.account import Balance, Models, OneModel
 from whalefall.api.anthropic.routes import CountTokens, ListModels, Messages
 from whalefall.api.auth import SecretReader, api_key_secret, bearer_secret
+from whalefall.api.description import description_routes
 from whalefall.api.endpoint import Endpoint, Handler
 from whalefall.api.fim.routes import Completions
 from whalefall.api.openai.routes import ChatCompletions
@@ -30,7 +31,7 @@ def api_routes(platform: Platform, options: WireOptions) -> list[BaseRoute]:
     """app.py mounts these and lets `endpoint.not_found` answer every other path."""
     openai_paths = _openai_paths(platform, options)
     anthropic_paths = _anthropic_paths(platform, options)
-    return [
+    routes = [
         *(
             _route(platform, options, prefix + one.path, base, one)
             for prefix, base in base_paths(options)
@@ -42,6 +43,7 @@ def api_routes(platform: Platform, options: WireOptions) -> list[BaseRoute]:
             for one in anthropic_paths
         ),
     ]
+    return [*routes, *description_routes(routes, options)]
 
 
 def _route(
