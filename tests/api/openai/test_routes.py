@@ -21,6 +21,8 @@ from whalefall.chat.messages import (
     FinishReason,
     KeepAlive,
     ReasoningDelta,
+    ToolCallArguments,
+    ToolCallStart,
     Usage,
 )
 
@@ -130,3 +132,55 @@ async def test_generation_is_closed_after_its_end() -> None:
     platform = ScriptedPlatform(HELLO)
     await call(wire_app(platform), "/chat/completions", chat_body())
     assert platform.generations[0].is_closed
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"n": 3, "user": "u", "logit_bias": {"5": 1}, "parallel_tool_calls": False},
+        {"store": True, "metadata": {"a": "b"}, "max_completion_tokens": -1},
+        {"prompt_cache_key": None, "reasoning_effort": "extreme", "x": [[{}]]},
+    ],
+)
+async def test_unknown_fields_are_ignored_and_one_choice_comes_back(
+    fields: dict[str, object],
+) -> None:
+    response = await call(
+        wire_app(ScriptedPlatform(HELLO)), "/chat/completions", chat_body(**fields)
+    )
+    assert response.status_code == 200
+    assert len(response.json()["choices"]) == 1
+
+
+@pytest.mark.parametrize("reason", [one for one in FinishReason if one is not FinishReason.ABORT])
+async def test_every_finish_reason_arrives_as_its_word(reason: FinishReason) -> None:
+    script = (ContentDelta("x"), Finished(reason, Usage(1, 1, 0)))
+    app = wire_app(ScriptedPlatform(script))
+    whole = await call(app, "/chat/completions", chat_body())
+    assert whole.json()["choices"][0]["finish_reason"] == reason.value
+    stream = await call(app, "/chat/completions", chat_body(stream=True))
+    assert f'"finish_reason":"{reason.value}"}}],"usage":{{' in stream.text
+
+
+async def test_cut_tool_arguments_are_delivered_as_they_are() -> None:
+    script = (
+        ToolCallStart(0, "call_00_AAAAAAAAAAAAAAAAAAAAAAAA", "f"),
+        ToolCallArguments(0, '{"a": "b'),
+        Finished(FinishReason.LENGTH, Usage(1, 5, 0)),
+    )
+    response = await call(wire_app(ScriptedPlatform(script)), "/chat/completions", chat_body())
+    choice = response.json()["choices"][0]
+    assert choice["message"]["content"] == ""
+    assert choice["message"]["tool_calls"][0]["function"]["arguments"] == '{"a": "b'
+    assert choice["finish_reason"] == "length"
+
+
+async def test_empty_answer_is_an_empty_string() -> None:
+    response = await call(wire_app(ScriptedPlatform((FINISHED,))), "/chat/completions", chat_body())
+    assert response.json()["choices"][0]["message"] == {"role": "assistant", "content": ""}
+
+
+async def test_stream_options_without_a_stream_have_no_effect() -> None:
+    body = chat_body(stream_options={"include_usage": True})
+    response = await call(wire_app(ScriptedPlatform(HELLO)), "/chat/completions", body)
+    assert response.json()["object"] == "chat.completion"
