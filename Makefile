@@ -3,10 +3,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 STAMP := $(VENV)/.installed
+CLIENTS := .venv-clients
+CLIENTS_STAMP := $(CLIENTS)/.installed
 RUN_STAMP := $(VENV)/.run-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check fast format lint types imports bench system-packages clean
+.PHONY: help setup clients run test check fast format lint types imports bench system-packages clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -27,10 +29,19 @@ $(STAMP): $(RUN_STAMP)
 
 setup: $(STAMP) ## make the environment with everything development needs
 
+# LangChain and LiteLLM pin an older OpenAI SDK than the one the tests use, so they live apart.
+$(CLIENTS_STAMP): constraints-clients.txt
+	@echo "installing the other clients (LangChain, LiteLLM) into $(CLIENTS)"
+	@test -x $(CLIENTS)/bin/python || $(PYTHON) -m venv $(CLIENTS)
+	@$(CLIENTS)/bin/pip install --quiet --disable-pip-version-check --requirement constraints-clients.txt
+	@touch $@
+
+clients: $(CLIENTS_STAMP) ## make the environment of the other clients' tests
+
 run: $(RUN_STAMP) ## serve the platform on http://127.0.0.1:8000
 	@$(BIN)/whalefall serve
 
-test: $(STAMP) system-packages ## run everything CI runs
+test: $(STAMP) $(CLIENTS_STAMP) system-packages ## run everything CI runs
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy

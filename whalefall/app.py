@@ -1,0 +1,168 @@
+"""The composition root: builds every object once, in order, and hands back the running platform.
+
+`start_platform` is for `serve`, which needs an engine; everything else opens the database alone,
+so that commands and migrations work on a machine without one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.applications import Starlette
+
+from whalefall.api.endpoint import not_found
+from whalefall.api.options import Era, WireOptions
+from whalefall.api.routes import api_routes
+from whalefall.base.clock import Clock, SystemClock
+from whalefall.base.db import Database, upgrade
+from whalefall.base.ids import new_id
+from whalefall.billing.price_book import PriceBook
+from whalefall.billing.price_versions import register_prices
+from whalefall.chat.formats.registry import format_by_name
+from whalefall.chat.tokenizer import Tokenizer, bundled_path
+from whalefall.engine.client import EngineClient, Progress
+from whalefall.engine.clients.embedded import EmbeddedEngine
+from whalefall.engine.config import EngineConfig
+from whalefall.serving.authentication import Authenticator
+from whalefall.serving.generation import ServingLimits
+from whalefall.serving.housekeeping import Housekeeper
+from whalefall.serving.journal import Journal
+from whalefall.serving.local_platform import LocalPlatform
+from whalefall.serving.metering import Meter
+from whalefall.serving.models import (
+    THINKING_TEMPERATURE,
+    Alias,
+    Comparison,
+    ModelRegistry,
+    ServedModel,
+)
+from whalefall.serving.platform import Platform
+from whalefall.settings import Settings
+
+BLOCK_SIZE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class RunningPlatform:
+    """What `serve` needs once everything is up."""
+
+    application: Starlette
+    database: Database
+    engine: EngineClient
+
+
+@contextlib.asynccontextmanager
+async def start_platform(
+    settings: Settings, progress: Progress | None = None, clock: Clock | None = None
+) -> AsyncIterator[RunningPlatform]:
+    """Open the database, resolve what a dead predecessor left, load the model; on leaving, settle
+    what runs and stop the engine."""
+    clock = clock or SystemClock()
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    upgrade(settings.resolved_database_url)
+    async with contextlib.AsyncExitStack() as stack:
+        database = Database.open(settings.resolved_database_url)
+        stack.push_async_callback(database.close)
+        instance_id = new_id("inst")
+        journal_directory = settings.data_dir / "journal"
+        journal = Journal(journal_directory, instance_id)
+        stack.callback(journal.close)
+        prices = PriceBook.load()
+        await database.write(register_prices, [entry.price for entry in prices.listed()])
+        meter = Meter(database, prices, clock, instance_id)
+        authenticator = Authenticator(database, clock)
+        housekeeper = Housekeeper(database, meter, authenticator, journal_directory, clock)
+        await housekeeper.round()
+        stack.push_async_callback(_end, asyncio.create_task(housekeeper.run()))
+        engine = build_engine(settings)
+        stack.push_async_callback(engine.close)
+        await engine.start(progress)
+        platform = LocalPlatform(
+            authenticator=authenticator,
+            registry=build_registry(settings, engine),
+            meter=meter,
+            journal=journal,
+            clock=clock,
+            limits=ServingLimits(
+                keep_alive_seconds=settings.keep_alive_seconds,
+                start_timeout_seconds=settings.start_timeout_seconds,
+                queue_length_max=settings.queue_length_max,
+            ),
+        )
+        stack.push_async_callback(platform.close)
+        yield RunningPlatform(build_application(platform, settings), database, engine)
+
+
+def build_application(platform: Platform, settings: Settings) -> Starlette:
+    options = WireOptions(
+        era=Era.V3_2 if settings.api_era == "A" else Era.V4,
+        comparisons=tuple(each.path for each in settings.comparison_endpoints),
+    )
+    application = Starlette(routes=api_routes(platform, options))
+    # Unknown paths get the wire's empty 404; a slash too many is an unknown path, not a redirect.
+    application.router.default = not_found
+    application.router.redirect_slashes = False
+    return application
+
+
+def build_engine(settings: Settings) -> EmbeddedEngine:
+    config = EngineConfig(
+        model_dir=settings.model_dir,
+        dtype=settings.dtype,
+        num_blocks=-(-settings.num_cache_tokens // BLOCK_SIZE),
+        block_size=BLOCK_SIZE,
+        max_num_batched_tokens=settings.max_num_batched_tokens,
+        max_num_seqs=settings.max_num_seqs,
+        max_model_len=settings.max_model_len,
+        num_threads=settings.num_threads or os.cpu_count() or 1,
+    )
+    return EmbeddedEngine(
+        config,
+        settings.model_name,
+        settings.data_dir / "engine",
+        tokenizer_path=tokenizer_path(settings.model_dir),
+    )
+
+
+def build_registry(settings: Settings, engine: EngineClient) -> ModelRegistry:
+    path = tokenizer_path(settings.model_dir)
+    tokenizer = Tokenizer.bundled() if path == bundled_path() else Tokenizer.from_file(path)
+    served = ServedModel(
+        name=settings.model_name,
+        engine=engine,
+        tokenizer=tokenizer,
+        format=format_by_name(settings.model_format, tokenizer),
+        thinking_temperature=_thinking_temperature(settings.model_dir),
+    )
+    aliases = tuple(
+        Alias(each.name, each.model, each.thinking, each.effective_from, each.effective_until)
+        for each in settings.aliases
+    )
+    comparisons = tuple(
+        Comparison(each.path, each.model, each.reported_model, each.expires_at, each.thinking_only)
+        for each in settings.comparison_endpoints
+    )
+    return ModelRegistry((served,), aliases, comparisons)
+
+
+def tokenizer_path(model_dir: Path) -> Path:
+    """The checkpoint's own tokenizer.json, or the bundled DeepSeek one when it brings none."""
+    own = model_dir / "tokenizer.json"
+    return own if own.is_file() else bundled_path()
+
+
+def _thinking_temperature(model_dir: Path) -> float:
+    path = model_dir / "generation_config.json"
+    generation = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    return float(generation.get("temperature", THINKING_TEMPERATURE))
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

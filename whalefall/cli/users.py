@@ -1,0 +1,98 @@
+"""`whalefall users …`: create, list, suspend, reinstate."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from whalefall.accounts.passwords import hash_password
+from whalefall.accounts.users import (
+    User,
+    create_user,
+    find_user,
+    list_users,
+    reinstate_user,
+    suspend_user,
+)
+from whalefall.base.clock import SystemClock
+from whalefall.base.db import Database
+from whalefall.base.errors import PlatformError
+from whalefall.base.money import Currency
+from whalefall.cli.output import AsJSON, DataDir, fail, open_database, write_record, write_rows
+
+app = typer.Typer(help="People with an account.", no_args_is_help=True)
+Email = Annotated[str, typer.Argument(help="The person's e-mail address.")]
+
+
+@app.command()
+def create(
+    email: Email,
+    currency: Annotated[Currency, typer.Option(help="What the account pays in.")] = Currency.CNY,
+    admin: Annotated[bool, typer.Option(help="May operate the platform.")] = False,
+    password: Annotated[
+        str | None, typer.Option(help="For the console; without one there is no sign-in.")
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Create a user. The account starts empty; see `grant`."""
+    with open_database(data_dir) as database:
+        try:
+            user = database.run(
+                create_user,
+                email=email,
+                now=SystemClock().now(),
+                currency=currency,
+                is_admin=admin,
+                password_hash=hash_password(password) if password is not None else None,
+            )
+        except PlatformError as error:
+            fail(error.message)
+    write_record("User", _row(user), as_json=as_json)
+
+
+@app.command("list")
+def list_(data_dir: DataDir = None, as_json: AsJSON = False) -> None:
+    """List all users."""
+    with open_database(data_dir) as database:
+        users: list[User] = []
+        while page := database.run(list_users, after_email=users[-1].email if users else ""):
+            users += page
+    write_rows("Users", [_row(user) for user in users], as_json=as_json)
+
+
+@app.command()
+def suspend(email: Email, data_dir: DataDir = None, as_json: AsJSON = False) -> None:
+    """Suspend a user: all their keys stop working at once; nothing is deleted."""
+    with open_database(data_dir) as database:
+        user_id = user_by_email(database, email).id
+        user = database.run(suspend_user, user_id, SystemClock().now())
+    write_record("User", _row(user), as_json=as_json)
+
+
+@app.command()
+def reinstate(email: Email, data_dir: DataDir = None, as_json: AsJSON = False) -> None:
+    """End a suspension."""
+    with open_database(data_dir) as database:
+        user = database.run(reinstate_user, user_by_email(database, email).id)
+    write_record("User", _row(user), as_json=as_json)
+
+
+def user_by_email(database: Database, email: str) -> User:
+    """Ends the command with an error when there is no such user."""
+    user = database.run(find_user, email)
+    if user is None:
+        fail(f"there is no user {email}; see `whalefall users list`")
+    return user
+
+
+def _row(user: User) -> dict[str, object]:
+    return {
+        "id": user.id,
+        "email": user.email,
+        "currency": user.currency.value,
+        "role": user.role.value,
+        "created_at": user.created_at.isoformat(),
+        "is_suspended": user.is_suspended,
+    }
