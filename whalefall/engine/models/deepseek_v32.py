@@ -40,7 +40,7 @@ class DenseProbe:
 
 
 @dataclass(frozen=True)
-class _DensePass:
+class DensePass:
     """What every layer of a dense pass needs besides the hidden states."""
 
     rotation: Rotation
@@ -61,7 +61,7 @@ class DecoderLayer(nn.Module):
             else MLP(config.hidden_size, config.intermediate_size)
         )
 
-    def forward_dense(self, hidden: Tensor, context: _DensePass) -> Tensor:
+    def forward_dense(self, hidden: Tensor, context: DensePass) -> Tensor:
         """[B, T, d] -> [B, T, d]."""
         selections, index = context.selections, self.layer_index
         x = self.input_layernorm(hidden)
@@ -292,9 +292,9 @@ class DeepseekV32ForCausalLM(nn.Module):
 
     def _dense_pass(
         self, token_ids: Tensor, selections: Selections | None, probe: DenseProbe | None
-    ) -> _DensePass:
+    ) -> DensePass:
         positions = torch.arange(token_ids.shape[1], device=token_ids.device)
-        return _DensePass(self.rotary.at(positions), selections, probe)
+        return DensePass(self.rotary.at(positions), selections, probe)
 
 
 def _pad_rows(x: Tensor) -> Tensor:
