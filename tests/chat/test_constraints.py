@@ -178,6 +178,8 @@ def test_required_choice_lets_the_model_think_first(judge: _Judge) -> None:
     thinking = replace(_REQUIRED, thinking=True)
     assert judge.accepts(thinking, "Hm.</think>" + _block(_NOW_CALL))
     assert not judge.accepts(thinking, "Hm.</think>Hello")
+    assert judge.accepts(thinking, "Hm." + _block(_NOW_CALL))
+    assert not judge.accepts(thinking, "Hm." + _block(_weather(days="none")))
 
 
 def test_named_choice_forces_one_call_of_that_function(judge: _Judge) -> None:

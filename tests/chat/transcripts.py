@@ -311,6 +311,13 @@ TRANSCRIPTS = (
         Seen(content="a b\nc", calls=(ROME_CALL,)),
     ),
     Transcript(
+        "thinking closed after the block",
+        "v3.2",
+        f"Hm.{_block(ROME)}</think>So </think>",
+        Seen("Hm.", "So </think>", (ROME_CALL,)),
+        in_reasoning=True,
+    ),
+    Transcript(
         "schema behind a reference",
         "v3.2",
         _block(_invoke("get_weather", _text("count", "7"))),

@@ -52,22 +52,33 @@ def _grammar_text(
     request: ChatRequest, chat_format: ChatFormat, tools: tuple[Tool, ...]
 ) -> str | None:
     grammar = Grammar(chat_format.tokenizer)
-    thoughts = ""
-    if chat_format.starts_in_reasoning(request):
-        thoughts = f"TEXT {grammar.special(base.END_THINK)} "
+    is_single = request.tool_choice.mode is ToolChoiceMode.NAMED
+    answer = _answer(grammar, request, chat_format, tools)
+    if answer is None:
+        return None
+    if not chat_format.starts_in_reasoning(request):
+        return grammar.text(answer)
+    thoughts = f"TEXT {grammar.special(base.END_THINK)} ({answer})"
+    if not tools:
+        return grammar.text(thoughts)
+    # A block may also come while still thinking; it has to follow the tools just the same.
+    unannounced = chat_format.offered_calls(grammar, tools, is_single)
+    return grammar.text(f"{unannounced} | {thoughts}")
+
+
+def _answer(
+    grammar: Grammar, request: ChatRequest, chat_format: ChatFormat, tools: tuple[Tool, ...]
+) -> str | None:
+    """An expression for what follows the thoughts, or None when it may be any text."""
     is_single = request.tool_choice.mode is ToolChoiceMode.NAMED
     if request.tool_choice.mode in _FORCED and tools:
-        return grammar.text(thoughts + chat_format.forced_calls(grammar, tools, is_single))
+        return chat_format.forced_calls(grammar, tools, is_single)
     if _wants_json(request):
         answer = _json_answer(grammar, request)
-        if tools:
-            answer = f"({answer} | {chat_format.forced_calls(grammar, tools, is_single)})"
-        return grammar.text(thoughts + answer)
+        calls = chat_format.forced_calls(grammar, tools, is_single) if tools else ""
+        return f"{answer} | {calls}" if calls else answer
     if any(tool.strict for tool in tools):
-        calls = chat_format.offered_calls(grammar, tools)
-        # A block may also come while still thinking; it has to follow the tools just the same.
-        unannounced = f"{calls} | " if thoughts else ""
-        return grammar.text(f"({unannounced}{thoughts}(TEXT | {calls}))")
+        return f"TEXT | {chat_format.offered_calls(grammar, tools, is_single)}"
     return None
 
 

@@ -5,7 +5,7 @@ same however the text was cut. What could still become a mark is held back: at m
 of one mark, and the few line breaks before it, since those before a block of calls are layout.
 
 Rules that are not obvious:
-- A block of calls ends the thinking, even without `</think>`.
+- A block of calls ends the thinking, even without `</think>`; one that comes late is dropped.
 - A `<think>` that the model repeats at the start of its thinking is dropped.
 - Without offered tools there is no such thing as a call: call syntax is content.
 - Text after a block is content again, and a further block continues the numbering.
@@ -52,6 +52,7 @@ class ResponseParser:
         self._calls = CallWriter(tools, new_call_id)
         self._mode = _Mode.REASONING if in_reasoning else _Mode.CONTENT
         self._at_edge = in_reasoning
+        self._owes_end_think = False
         self._held = ""
         self._reader: BlockReader | None = None
         self._mark_texts: tuple[str, ...] = ()
@@ -128,11 +129,13 @@ class ResponseParser:
     def _take_mark(self, before: str, mark: str) -> None:
         if mark == _END_THINK:
             self._emit(before)
+            self._owes_end_think = False
             self._enter(_Mode.CONTENT)
             return
         assert self._syntax is not None
         if mark in self._syntax.openers:
             self._emit(before[: _end_without_breaks(before)])
+            self._owes_end_think |= self.in_reasoning
             self._enter(_Mode.CALLS)
             self._reader = self._syntax.reader(mark, self._calls)
         else:
@@ -177,7 +180,8 @@ class ResponseParser:
         self._marks = self._marks_of_mode()
 
     def _marks_of_mode(self) -> re.Pattern[str] | None:
-        marks: tuple[str, ...] = (_END_THINK,) if self._mode is _Mode.REASONING else ()
+        ends_thinking = self._mode is _Mode.REASONING or self._owes_end_think
+        marks: tuple[str, ...] = (_END_THINK,) if ends_thinking else ()
         if self._syntax is not None:
             marks += self._syntax.openers
             if self._mode is _Mode.CONTENT:

@@ -61,7 +61,7 @@ class ChatFormat(Protocol):
         an expression for all of it, from the first character."""
         ...
 
-    def offered_calls(self, grammar: Grammar, tools: Sequence[Tool]) -> str:
+    def offered_calls(self, grammar: Grammar, tools: Sequence[Tool], is_single: bool) -> str:
         """Add rules for text that ends in a block of calls, and return an expression for it.
         Once the mark that opens a block is there, the block has to follow the tools."""
         ...

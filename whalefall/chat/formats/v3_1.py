@@ -68,8 +68,8 @@ class V31Format:
         block = sentinel_grammar.append_block(grammar, tools, is_single, has_type=False)
         return grammar.special(sentinel.CALLS_BEGIN) + " " + block
 
-    def offered_calls(self, grammar: Grammar, tools: Sequence[Tool]) -> str:
-        return "TEXT " + self.forced_calls(grammar, tools, is_single=False)
+    def offered_calls(self, grammar: Grammar, tools: Sequence[Tool], is_single: bool) -> str:
+        return "TEXT " + self.forced_calls(grammar, tools, is_single)
 
 
 def _append_preamble(prompt: base.PromptBuilder, request: ChatRequest) -> None:

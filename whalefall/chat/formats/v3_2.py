@@ -85,8 +85,8 @@ class V32Format:
         block = dsml_grammar.append_block(grammar, tools, is_single)
         return literal("\n\n" + dsml.TAG_BEGIN) + " " + block
 
-    def offered_calls(self, grammar: Grammar, tools: Sequence[Tool]) -> str:
-        block = dsml_grammar.append_block(grammar, tools, is_single=False)
+    def offered_calls(self, grammar: Grammar, tools: Sequence[Tool], is_single: bool) -> str:
+        block = dsml_grammar.append_block(grammar, tools, is_single)
         opening = grammar.rule(f"TEXT {literal(dsml.TAG_BEGIN)}", "[lazy]")
         return f"{opening} {block}"
 
