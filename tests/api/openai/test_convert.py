@@ -182,10 +182,11 @@ def test_value_at_the_edge_is_accepted(fields: dict[str, Any]) -> None:
         (REASONER, True),
         ({"thinking": {"type": "enabled"}}, True),
         ({"thinking": None, **REASONER}, True),
-        ({"thinking": {"type": "disabled"}, **REASONER}, False),
+        ({"thinking": {"type": "disabled"}, **REASONER}, True),
+        ({"thinking": {"type": "disabled"}}, False),
     ],
 )
-def test_thinking_follows_the_field_and_then_the_name(
+def test_reasoner_always_thinks_and_others_on_request(
     fields: dict[str, Any], *, thinking: bool
 ) -> None:
     assert request(**fields).thinking is thinking

@@ -73,10 +73,9 @@ def chat_call(wire: ChatCompletionRequest, context: ChatContext) -> ChatCall:
 
 
 def is_thinking(wire: ChatCompletionRequest) -> bool:
-    """The field decides; without it the model's name does."""
-    if wire.thinking is not None:
-        return wire.thinking.type == "enabled"
-    return wire.model.endswith("reasoner")
+    """A reasoner always thinks; any other model does when it is asked to."""
+    is_asked = wire.thinking is not None and wire.thinking.type == "enabled"
+    return is_asked or wire.model.endswith("reasoner")
 
 
 def _check_values(wire: ChatCompletionRequest, options: WireOptions, *, thinking: bool) -> None:
