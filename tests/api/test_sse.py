@@ -169,3 +169,13 @@ async def test_keep_alive_connection_serves_the_next_request() -> None:
             )
             body = json.loads(await reader.readexactly(length))
             assert body["choices"][0]["message"]["content"] == "a"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_generation_may_tidy_up_after_its_last_event(*, stream: bool) -> None:
+    platform = ScriptedPlatform((ContentDelta("a"), finished(), Pause(0.05)))
+    async with connected(platform) as (_, writer):
+        writer.write(request_bytes(stream=stream))
+        generation = await the_generation(platform)
+        await within(5, generation.closed.wait())
+        assert generation.has_run_out

@@ -34,6 +34,7 @@ class ScriptedGeneration:
     created: int = 1740636518
     system_fingerprint: str = "fp_3a5770e1b4_prod0225"
     num_yielded: int = 0
+    has_run_out: bool = False
     is_closed: bool = False
     closed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -46,6 +47,7 @@ class ScriptedGeneration:
             else:
                 self.num_yielded += 1
                 yield step
+        self.has_run_out = True
 
     async def aclose(self) -> None:
         self.is_closed = True

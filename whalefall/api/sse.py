@@ -164,6 +164,8 @@ class GenerationResponse:
             await send(self._start(len(data) if is_last else None))
         await send({"type": "http.response.body", "body": data, "more_body": not is_last})
         watch.writing_since = None
+        if is_last:
+            watch.close()  # the server reports a disconnect once all is sent
 
     def _start(self, length: int | None) -> dict[str, object]:
         headers = [(b"content-type", self._encoder.media_type.encode())]
