@@ -1,0 +1,70 @@
+"""What was trained is what is served, FP8 rounding apart."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from training.export import TrainedRun, export, load_run
+from training.recipe import WHALEFALL_TINY, model_with_rows
+from training.trainer import trained_state
+from training.vocabulary import SubVocabulary
+from whalefall.engine.checkpoint import describe
+from whalefall.engine.loader import load_model
+from whalefall.engine.models.deepseek_v32 import DeepseekV32ForCausalLM
+
+_CONFIG = replace(
+    WHALEFALL_TINY, vocab_size=1000, hidden_size=64, intermediate_size=96, num_hidden_layers=2,
+    q_lora_rank=32, kv_lora_rank=32, num_attention_heads=2, qk_nope_head_dim=16,
+    qk_rope_head_dim=16, v_head_dim=16, moe_intermediate_size=32, n_routed_experts=4,
+    index_head_dim=16, index_n_heads=2, max_position_embeddings=128,
+)  # fmt: skip
+_VOCABULARY = SubVocabulary((7, 0, 1, 999, 500), full_size=1000)
+
+
+@pytest.fixture
+def run() -> TrainedRun:
+    model = DeepseekV32ForCausalLM(model_with_rows(_CONFIG, _VOCABULARY.num_rows))
+    model.initialize(seed=1, std=0.1)
+    return TrainedRun(model.requires_grad_(False), _VOCABULARY)
+
+
+def test_exported_model_gives_the_trained_probabilities(run: TrainedRun, tmp_path: Path) -> None:
+    export(run, _CONFIG, tmp_path)
+    served, config = load_model(tmp_path)
+    assert config.vocab_size == 1000
+    ids = [7, 999, 3, 500, 1]
+    hidden = run.model.forward_dense(_VOCABULARY.rows(ids).unsqueeze(0))[0]
+    expected = (run.model.compute_logits(hidden) + _VOCABULARY.logit_offset).log_softmax(-1)
+    logits = served.compute_logits(served.forward_dense(torch.tensor([ids]))[0])
+    known = logits.log_softmax(-1)[:, list(_VOCABULARY.token_ids)]
+    assert (known - expected[:, 1:]).abs().max() < 0.5
+    unused = torch.log1p(-known.exp().sum(-1))
+    assert torch.allclose(unused, expected[:, 0], atol=0.01)
+
+
+def test_exported_directory_is_complete_and_native_fp8(run: TrainedRun, tmp_path: Path) -> None:
+    export(run, _CONFIG, tmp_path)
+    description = describe(tmp_path)
+    assert description.problems == ()
+    assert description.num_parameters == description.num_expected
+    assert description.dtypes["F8_E4M3"] > 0.8 * description.num_parameters
+
+
+def test_exporting_twice_leaves_the_second_only(run: TrainedRun, tmp_path: Path) -> None:
+    export(run, _CONFIG, tmp_path)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    export(run, _CONFIG, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_run_is_read_back_from_its_checkpoint(run: TrainedRun, tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint.pt"
+    torch.save({"model": trained_state(run.model), "token_ids": _VOCABULARY.token_ids}, file)
+    loaded = load_run(file, _CONFIG)
+    assert loaded.vocabulary == _VOCABULARY
+    ids = torch.tensor([[1, 2, 3]])
+    assert torch.equal(loaded.model.forward_dense(ids), run.model.forward_dense(ids))
