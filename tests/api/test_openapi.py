@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import operator
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -24,6 +27,7 @@ from whalefall.api.options import Era, WireOptions
 from whalefall.api.routes import api_routes
 from whalefall.api.serde import decode_fast
 
+GOLDEN = Path(__file__).parents[1] / "golden"
 OPTIONS = WireOptions(comparisons=(COMPARISON,))
 ROUTES = api_routes(ScriptedPlatform(), OPTIONS)
 DOCUMENT = document(ROUTES, Era.V3_2, "0.0.0")
@@ -38,7 +42,7 @@ FIXED_FIELDS = {
     "operation": "operationId responses | tags summary description security parameters requestBody",
     "parameter": "name in required schema | description",
     "request body": "content | required",
-    "media type": "schema | example",
+    "media type": "| schema example",
     "response": "description | headers content",
     "header": "schema | description",
     "components": "| schemas responses headers securitySchemes",
@@ -48,7 +52,8 @@ FIXED_FIELDS = {
 def check_fields(kind: str, value: dict[str, Any]) -> None:
     required, _, optional = FIXED_FIELDS[kind].partition("|")
     assert set(required.split()) <= value.keys(), (kind, value.keys())
-    assert value.keys() <= {*required.split(), *optional.split()}, (kind, value.keys())
+    plain = {key for key in value if not key.startswith("x-")}
+    assert plain <= {*required.split(), *optional.split()}, (kind, plain)
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -148,6 +153,29 @@ def test_later_era_tells_its_odd_media_types() -> None:
     assert list(DOCUMENT["components"]["responses"]["BadRequest"]["content"]) == [
         "application/json"
     ]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: one.name)
+def test_stream_examples_are_of_the_declared_events(operation: Operation) -> None:
+    example = operation.stream_example
+    if example is None or not operation.events:
+        assert not operation.events
+        return
+    union = functools.reduce(operator.or_, operation.events)
+    for line in example.splitlines():
+        if line.startswith("data: "):
+            msgspec.json.decode(line.removeprefix("data: "), type=union)
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"), [("anthropic", "createMessage"), ("responses", "createResponse")]
+)
+def test_events_of_the_golden_streams_are_declared(folder: str, name: str) -> None:
+    (operation,) = (one for one in OPERATIONS if one.name == name)
+    declared = {event.__struct_config__.tag for event in operation.events}
+    streams = (path.read_text("utf-8") for path in (GOLDEN / folder).glob("*.sse"))
+    seen = {event for stream in streams for event in re.findall("^event: (.+)$", stream, re.M)}
+    assert declared - {"error"} == seen
 
 
 # --- against the specification ------------------------------------------------------------------

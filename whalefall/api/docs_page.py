@@ -86,8 +86,9 @@ def _operation(one: _Shown, document: dict[str, Any]) -> str:
         media = operation["requestBody"]["content"]["application/json"]
         parts.append(f"<h3>Request: {_type(media['schema'])}</h3>{_example(media)}")
     for media_type, media in success.items():
-        parts.append(f"<h3>Answer: {escape(media_type)}, {_type(media['schema'])}</h3>")
-        parts.append(_example(media))
+        kinds = [media["schema"]] if "schema" in media else media.get("x-events", [])
+        names = " ".join(map(_type, kinds))
+        parts.append(f"<h3>Answer: {escape(media_type)} {names}</h3>{_example(media)}")
     parts.append(f"<h3>Errors</h3>{_errors(operation, document)}</section>")
     return "".join(parts)
 

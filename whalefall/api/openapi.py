@@ -111,7 +111,9 @@ class _Schemas:
 
 def _schemas() -> _Schemas:
     bodies = [operation.body for operation in OPERATIONS if operation.body is not None]
-    types: list[type] = [*bodies, *(operation.answer for operation in OPERATIONS), ErrorBody]
+    answers = [operation.answer for operation in OPERATIONS]
+    events = [event for operation in OPERATIONS for event in operation.events]
+    types: list[type] = [*bodies, *answers, *events, ErrorBody]
     types = list(dict.fromkeys(types))
     refs, generated = msgspec.json.schema_components(types, ref_template=_REF)
     # Names that two dialects share come as module paths; the dialect's folder tells them apart.
@@ -181,10 +183,11 @@ def _success(operation: Operation, refs: dict[type, dict[str, Any]]) -> dict[str
         _JSON: {"schema": refs[operation.answer], "example": operation.examples[1]}
     }
     if operation.stream_example is not None:
-        content["text/event-stream"] = {
-            "schema": {"type": "string", "description": "Server-sent events, with `stream`."},
-            "example": operation.stream_example,
-        }
+        # Before version 3.2 the specification has no way to describe one event of a stream.
+        media: dict[str, Any] = {"example": operation.stream_example}
+        if operation.events:
+            media["x-events"] = [refs[event] for event in operation.events]
+        content["text/event-stream"] = media
     return {"description": "The answer.", "headers": _TRACE_HEADER, "content": content}
 
 

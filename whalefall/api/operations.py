@@ -16,6 +16,7 @@ from whalefall.api.fim.routes import Completions
 from whalefall.api.openai import protocol as openai
 from whalefall.api.openai.routes import ChatCompletions
 from whalefall.api.operation_examples import EXAMPLES, STREAMS
+from whalefall.api.responses import events
 from whalefall.api.responses import protocol as responses
 from whalefall.api.responses.routes import Responses
 
@@ -34,6 +35,8 @@ class Operation:
     description: str
     answer: type[msgspec.Struct]
     body: type[msgspec.Struct] | None = None
+    events: tuple[type[msgspec.Struct], ...] = ()
+    """What may come in a stream, for streams of named events."""
     statuses: tuple[int, ...] = _READING
     """Besides 200."""
     path_parameters: dict[str, str] = field(default_factory=dict)
@@ -85,6 +88,15 @@ OPERATIONS = (
         ),
         body=anthropic.MessagesRequest,
         answer=anthropic.MessageAnswer,
+        events=(
+            anthropic.MessageStart,
+            anthropic.ContentBlockStart,
+            anthropic.ContentBlockDelta,
+            anthropic.ContentBlockStop,
+            anthropic.MessageDelta,
+            anthropic.MessageStop,
+            anthropic.StreamError,
+        ),
         statuses=_GENERATING,
     ),
     Operation(
@@ -117,6 +129,23 @@ OPERATIONS = (
         ),
         body=responses.ResponsesRequest,
         answer=responses.ResponseObject,
+        events=(
+            events.ResponseCreated,
+            events.ResponseInProgress,
+            events.OutputItemAdded,
+            events.ContentPartAdded,
+            events.ReasoningTextDelta,
+            events.ReasoningTextDone,
+            events.OutputTextDelta,
+            events.OutputTextDone,
+            events.FunctionCallArgumentsDelta,
+            events.FunctionCallArgumentsDone,
+            events.ContentPartDone,
+            events.OutputItemDone,
+            events.ResponseCompleted,
+            events.ResponseIncomplete,
+            events.ResponseFailed,
+        ),
         statuses=_GENERATING,
     ),
     Operation(
