@@ -3,6 +3,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.chat.properties import UNTIMED
 from whalefall.chat.detokenizer import Detokenizer
 from whalefall.chat.tokenizer import V3_VOCAB_SIZE, Tokenizer
 
@@ -10,7 +11,7 @@ _IDS = st.lists(st.integers(3, V3_VOCAB_SIZE - 1), max_size=40)
 
 
 @given(st.text(max_size=60), st.data())
-@settings(max_examples=200, deadline=None)
+@settings(UNTIMED, max_examples=200)
 def test_pieces_join_to_the_text_for_any_split(
     tokenizer: Tokenizer, text: str, data: st.DataObject
 ) -> None:
@@ -27,7 +28,7 @@ def test_pieces_join_to_the_text_for_any_split(
 
 
 @given(_IDS)
-@settings(max_examples=300, deadline=None)
+@settings(UNTIMED, max_examples=300)
 def test_any_tokens_join_to_their_full_decoding(tokenizer: Tokenizer, ids: list[int]) -> None:
     """Random tokens break characters in every way; replacement characters come out the same."""
     detokenizer = Detokenizer(tokenizer)

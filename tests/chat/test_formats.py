@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.chat.properties import UNTIMED
 from whalefall.chat.formats.registry import FORMAT_NAMES, format_by_name
 from whalefall.chat.messages import (
     ChatRequest,
@@ -374,7 +375,7 @@ def _harmless(request: ChatRequest) -> ChatRequest:
     )  # fmt: skip
 
 
-@settings(max_examples=100, deadline=None)
+@settings(UNTIMED, max_examples=100)
 @given(_hostile_requests(), st.sampled_from(FORMAT_NAMES))
 def test_no_text_of_a_caller_becomes_a_mark(
     tokenizer: Tokenizer, request: ChatRequest, name: str

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.chat.properties import UNTIMED
 from whalefall.chat.tools.json_stream import JSONObjectStream
 
 _VALUES: st.SearchStrategy[Any] = st.recursive(
@@ -29,7 +30,7 @@ def _stream(pieces: str | list[str]) -> str:
 
 
 @given(_OBJECTS, st.booleans(), st.sampled_from([None, 2]))
-@settings(max_examples=300)
+@settings(UNTIMED, max_examples=300)
 def test_objects_come_out_spaced_and_otherwise_unchanged(
     value: dict[str, Any], ensure_ascii: bool, indent: int | None
 ) -> None:
@@ -39,7 +40,7 @@ def test_objects_come_out_spaced_and_otherwise_unchanged(
 
 
 @given(_NOISE, st.data())
-@settings(max_examples=500)
+@settings(UNTIMED, max_examples=500)
 def test_noise_always_closes_to_an_object_and_never_splits_differently(
     noise: str, data: st.DataObject
 ) -> None:
@@ -52,7 +53,7 @@ def test_noise_always_closes_to_an_object_and_never_splits_differently(
 
 
 @given(_OBJECTS, st.data())
-@settings(max_examples=300)
+@settings(UNTIMED, max_examples=300)
 def test_cut_objects_close_to_an_object(value: dict[str, Any], data: st.DataObject) -> None:
     written = json.dumps(value)
     cut = data.draw(st.integers(0, len(written)))

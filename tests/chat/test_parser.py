@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.chat import transcripts
+from tests.chat.properties import UNTIMED
 from tests.chat.transcripts import PARIS, TOOLS, TRANSCRIPTS, Seen, Transcript
 from whalefall.chat.detokenizer import Detokenizer
 from whalefall.chat.messages import ContentDelta, ToolCallArguments, ToolCallStart
@@ -89,7 +90,7 @@ def _mutated(draw: st.DrawFn) -> tuple[Transcript, str]:
     return transcript, text
 
 
-@settings(max_examples=200, deadline=None)
+@settings(UNTIMED, max_examples=200)
 @given(_mutated(), st.data())
 def test_mutated_replies_never_raise_and_never_split_differently(
     mutated: tuple[Transcript, str], data: st.DataObject
@@ -102,7 +103,7 @@ def test_mutated_replies_never_raise_and_never_split_differently(
     assert transcripts.parse(transcript, pieces) == whole
 
 
-@settings(max_examples=200, deadline=None)
+@settings(UNTIMED, max_examples=200)
 @given(_mutated(), st.booleans())
 def test_completed_calls_of_mutated_replies_are_json_objects(
     mutated: tuple[Transcript, str], is_truncated: bool
@@ -117,7 +118,7 @@ def test_completed_calls_of_mutated_replies_are_json_objects(
         assert isinstance(json.loads(arguments), dict)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(UNTIMED, max_examples=200)
 @given(st.lists(_ALPHABET, max_size=40), st.sampled_from(["v3", "v3.1", "v3.2"]), st.booleans())
 def test_noise_never_raises(parts: list[str], syntax: str, in_reasoning: bool) -> None:
     transcript = Transcript("noise", syntax, "", Seen(), in_reasoning)

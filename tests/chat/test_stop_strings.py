@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.chat.properties import UNTIMED
 from whalefall.chat.stop_strings import StopStrings
 
 
@@ -46,13 +47,13 @@ _PIECES = st.lists(st.text("abc\n", max_size=4), max_size=12)
 
 
 @given(_STOPS, _PIECES)
-@settings(max_examples=500)
+@settings(UNTIMED, max_examples=500)
 def test_any_split_stops_at_the_same_place(stops: list[str], pieces: list[str]) -> None:
     assert _run(stops, pieces) == _run(stops, ["".join(pieces)])
 
 
 @given(_STOPS, _PIECES)
-@settings(max_examples=300)
+@settings(UNTIMED, max_examples=300)
 def test_only_a_possible_beginning_is_held_back(stops: list[str], pieces: list[str]) -> None:
     machine = StopStrings(stops)
     fed = shown = ""

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.chat.properties import UNTIMED
 from whalefall.chat.tokenizer import V3_SPECIAL_IDS, Tokenizer, bundled_path
 
 _WITH_MARKS = st.lists(
@@ -42,7 +43,7 @@ def test_package_agrees_with_our_table_where_v4_kept_the_ids() -> None:
 
 
 @given(_WITH_MARKS)
-@settings(max_examples=300, deadline=None)
+@settings(UNTIMED, max_examples=300)
 def test_typed_marks_stay_text(tokenizer: Tokenizer, text: str) -> None:
     ids = tokenizer.encode(text)
     assert not any(tokenizer.is_special(token_id) for token_id in ids)
@@ -50,7 +51,7 @@ def test_typed_marks_stay_text(tokenizer: Tokenizer, text: str) -> None:
 
 
 @given(_WITH_MARKS)
-@settings(max_examples=200, deadline=None)
+@settings(UNTIMED, max_examples=200)
 def test_allowed_marks_become_ids_and_decode_back(tokenizer: Tokenizer, text: str) -> None:
     ids = tokenizer.encode(text, allow_special=True)
     assert tokenizer.decode(ids) == text
