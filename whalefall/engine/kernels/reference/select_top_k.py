@@ -16,8 +16,8 @@ def select_top_k(scores: Tensor, k: int) -> Tensor:
     if T == 0 or width == 0:
         return scores.new_full((T, k), -1, dtype=torch.int64)
     threshold = scores.topk(width, dim=-1, sorted=True).values[:, -1:]
-    chosen = scores >= threshold
-    if int(chosen.sum()) != T * k:
+    chosen = (scores >= threshold) & (scores > -torch.inf)
+    if int(chosen.sum(-1).max()) > width:
         chosen = _without_surplus_ties(scores, threshold, width)
     rows, columns = chosen.nonzero(as_tuple=True)
     if columns.numel() == T * k:
