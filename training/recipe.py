@@ -31,7 +31,8 @@ WHALEFALL_TINY = ModelConfig(
     index_n_heads=4,
     index_head_dim=64,
     num_nextn_predict_layers=1,
-    max_position_embeddings=16_384,
+    # The wire promises a context of 128K; what was trained, and how far it holds, says the card.
+    max_position_embeddings=131_072,
     rope=RopeConfig(
         rope_type="yarn",
         factor=8.0,
