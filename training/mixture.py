@@ -56,6 +56,8 @@ EXCHANGE_SKILLS: Mapping[str, tuple[ExchangeSkill, float]] = {
     "counting": (text_games.counting, 3),
     "sequences": (text_games.sequences, 3),
     "repeating": (text_games.repeating, 5),
+    "echoing": (text_games.echoing, 6),
+    "looking_up": (text_games.looking_up, 5),
     "spelling": (text_games.spelling, 3),
     "strawberry": (text_games.strawberry, 1),
     "listing": (text_games.listing, 2),

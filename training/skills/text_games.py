@@ -86,6 +86,33 @@ def _something(rng: random.Random, world: World) -> str:
     return rng.choice((" ", ", ")).join(picked)
 
 
+def echoing(rng: random.Random, world: World) -> Exchanges:
+    """Long rows of words in random order: the surest way to learn looking things up."""
+    pairs = rng.choices(world.pairs["en"] + world.pairs["zh"], k=8)
+    pool = [word for pair in pairs for word in rng.choice(pair.answers).split()]
+    picked = rng.sample(pool, min(len(pool), rng.randint(4, 24)))
+    text = " ".join(word[:12] for word in picked)
+    return [Exchange(rng.choice(_REPEAT_FORMS).format(t=text), text, "I repeat it word by word.")]
+
+
+def looking_up(rng: random.Random, world: World) -> Exchanges:
+    """Several people, each with something; one of them is asked for."""
+    names = rng.sample(world.facts["names"], rng.randint(2, 7))
+    form, question, answer, pool = rng.choice((
+        ("{n} has {v}", "How many does {n} have?", "{n} has {v}.", [str(i) for i in range(1000)]),
+        ("{n} lives in {v}", "Where does {n} live?", "{n} lives in {v}.", world.facts["cities"]),
+        ("{n}: {v}", "{n}?", "{v}", world.facts["things"]),
+        ("{n} = {v}", "What is {n}?", "{n} = {v}", [str(i) for i in range(100)]),
+        ("{n} likes {v}", "Who likes {v}?", "{n} likes {v}.", world.facts["things"]),
+    ))  # fmt: skip
+    values = rng.sample(pool, len(names))
+    listed = ", ".join(form.format(n=n, v=v) for n, v in zip(names, values, strict=True))
+    place = rng.randrange(len(names))
+    asked = question.format(n=names[place], v=values[place])
+    said = answer.format(n=names[place], v=values[place])
+    return [Exchange(f"{listed}. {asked}", said, form.format(n=names[place], v=values[place]))]
+
+
 def spelling(rng: random.Random, world: World) -> Exchanges:
     word = rng.choice(world.facts["spelling"])
     letters = "-".join(word.upper())
