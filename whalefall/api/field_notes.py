@@ -9,6 +9,9 @@ FIELD_NOTES: dict[str, dict[str, Any]] = {
     "model": {"description": "A name that GET /models lists."},
     "messages": {"description": "The whole conversation, oldest first.", "minItems": 1},
     "thinking": {"description": "Whether to think before answering. The default is the model's."},
+    "reasoning_effort": {
+        "description": "In the later era `none` turns thinking off, any other word turns it on."
+    },
     "max_tokens": {
         "description": (
             "The most tokens to generate, reasoning included: up to 8192, or 65536 when thinking. "

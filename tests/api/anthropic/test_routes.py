@@ -186,7 +186,8 @@ async def test_model_is_mapped_never_refused(
         ("deepseek-reasoner", None, True),
         ("deepseek-chat", {"type": "enabled", "budget_tokens": 1024}, True),
         ("deepseek-chat", {"type": "adaptive"}, True),
-        ("deepseek-reasoner", {"type": "disabled"}, False),
+        ("deepseek-chat", {"type": "disabled"}, False),
+        ("deepseek-reasoner", {"type": "disabled"}, True),
     ],
 )
 async def test_thinking_switch(model: str, thinking: object, *, expected: bool) -> None:

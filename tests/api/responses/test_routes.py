@@ -151,7 +151,8 @@ async def test_lost_reasoning_is_no_error_in_a_thinking_tool_loop() -> None:
         ("deepseek-chat", {}, False),
         ("deepseek-chat", {"effort": "low", "summary": "auto"}, True),
         ("deepseek-reasoner", {"effort": None}, True),
-        ("deepseek-reasoner", {"effort": "none"}, False),
+        ("deepseek-chat", {"effort": "none"}, False),
+        ("deepseek-reasoner", {"effort": "none"}, True),
     ],
 )
 async def test_reasoning_switch(model: str, reasoning: object, *, expected: bool) -> None:

@@ -27,6 +27,7 @@ from whalefall.api.ranges import (
     number_or,
     stop_strings,
 )
+from whalefall.api.thinking import is_thinking
 from whalefall.api.tool_rules import (
     check_tool_names,
     free_choice,
@@ -52,7 +53,7 @@ class MessagesCall:
 def messages_call(wire: MessagesRequest, models: Sequence[str], era: Era) -> MessagesCall:
     """Raises InvalidRequestError."""
     model = mapped_model(wire.model, models)
-    thinking = is_thinking(model, wire.thinking)
+    thinking = is_thinking(model, _asked_thinking(wire.thinking), era)
     tools = _tools(wire.tools)
     check_sampling(wire.temperature, wire.top_p, None, None)
     user_id = _user_id(wire.metadata) if era is Era.V4 else None
@@ -74,10 +75,10 @@ def messages_call(wire: MessagesRequest, models: Sequence[str], era: Era) -> Mes
     return MessagesCall(request, bool(wire.stream))
 
 
-def count_request(wire: CountTokensRequest, models: Sequence[str]) -> ChatRequest:
+def count_request(wire: CountTokensRequest, models: Sequence[str], era: Era) -> ChatRequest:
     """Raises InvalidRequestError."""
     model = mapped_model(wire.model, models)
-    thinking = is_thinking(model, wire.thinking)
+    thinking = is_thinking(model, _asked_thinking(wire.thinking), era)
     tools = _tools(wire.tools)
     return ChatRequest(
         model=model,
@@ -98,11 +99,8 @@ def mapped_model(name: str, models: Sequence[str]) -> str:
     raise InvalidRequestError("Model Not Exist")
 
 
-def is_thinking(model: str, wire: ThinkingParam | None) -> bool:
-    """The field decides; without it the model's name does."""
-    if wire is not None:
-        return wire.type != "disabled"
-    return model.endswith("reasoner")
+def _asked_thinking(wire: ThinkingParam | None) -> bool | None:
+    return None if wire is None else wire.type != "disabled"
 
 
 def _max_tokens(asked: int, *, thinking: bool) -> int:

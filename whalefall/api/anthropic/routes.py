@@ -49,7 +49,7 @@ class CountTokens:
 
     async def __call__(self, call: Call) -> ASGIApp:
         wire = await decode_body(call.body, CountTokensRequest, self.options)
-        request = count_request(wire, self.platform.models(call.base))
+        request = count_request(wire, self.platform.models(call.base), self.options.era)
         count = await self.platform.count_prompt_tokens(call.caller, request, call.base)
         return json_response(InputTokens(count))
 

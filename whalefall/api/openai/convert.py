@@ -22,6 +22,7 @@ from whalefall.api.ranges import (
     seed_from,
     stop_strings,
 )
+from whalefall.api.thinking import asked_by_effort, is_thinking
 from whalefall.base.errors import InvalidRequestError
 from whalefall.chat.messages import (
     ChatRequest,
@@ -60,7 +61,8 @@ def chat_call(wire: ChatCompletionRequest, context: ChatContext) -> ChatCall:
     """Raises InvalidRequestError."""
     if wire.model not in context.models:
         raise InvalidRequestError("Model Not Exist")
-    thinking = is_thinking(wire)
+    era = context.options.era
+    thinking = is_thinking(wire.model, _asked_thinking(wire, era), era)
     messages = converted_messages(wire.messages)
     check_messages(messages, context.base, thinking=thinking)
     _check_values(wire, context.options, thinking=thinking)
@@ -72,10 +74,10 @@ def chat_call(wire: ChatCompletionRequest, context: ChatContext) -> ChatCall:
     return ChatCall(request, bool(wire.stream), include_usage)
 
 
-def is_thinking(wire: ChatCompletionRequest) -> bool:
-    """A reasoner always thinks; any other model does when it is asked to."""
-    is_asked = wire.thinking is not None and wire.thinking.type == "enabled"
-    return is_asked or wire.model.endswith("reasoner")
+def _asked_thinking(wire: ChatCompletionRequest, era: Era) -> bool | None:
+    """The switch decides over the effort."""
+    effort = asked_by_effort(wire.reasoning_effort, era)
+    return effort if wire.thinking is None else wire.thinking.type == "enabled"
 
 
 def _check_values(wire: ChatCompletionRequest, options: WireOptions, *, thinking: bool) -> None:

@@ -109,6 +109,8 @@ class ChatCompletionRequest(msgspec.Struct, frozen=True):
     messages: list[Message]
     model: str
     thinking: Thinking | None = None
+    reasoning_effort: Any = None
+    """Of the later era; an unknown field, so of any type, in the earlier one."""
     max_tokens: U32 | None = None
     temperature: float | None = None
     top_p: float | None = None

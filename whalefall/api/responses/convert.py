@@ -14,6 +14,7 @@ from whalefall.api.ranges import check_range, check_sampling, check_user_id, num
 from whalefall.api.responses.items import fields_of, messages_from_items
 from whalefall.api.responses.protocol import FunctionToolParam, ResponsesRequest
 from whalefall.api.serde import DATA_LEAD
+from whalefall.api.thinking import is_thinking
 from whalefall.api.tool_rules import (
     check_tool_names,
     free_choice,
@@ -55,7 +56,7 @@ def response_request(wire: ResponsesRequest, context: ResponsesContext) -> ChatR
             "Invalid 'previous_response_id': responses are not stored. Send the whole conversation "
             "in 'input'."
         )
-    thinking = is_thinking(wire)
+    thinking = is_thinking(wire.model, _asked_thinking(wire), context.era)
     messages = _messages(wire)
     check_messages(messages, context.base, thinking=False)
     _check_values(wire, thinking=thinking)
@@ -78,11 +79,10 @@ def response_request(wire: ResponsesRequest, context: ResponsesContext) -> ChatR
     )
 
 
-def is_thinking(wire: ResponsesRequest) -> bool:
-    """The effort decides; without one the model's name does."""
-    if wire.reasoning is not None and wire.reasoning.effort is not None:
-        return wire.reasoning.effort != "none"
-    return wire.model.endswith("reasoner")
+def _asked_thinking(wire: ResponsesRequest) -> bool | None:
+    """Every effort but `none` asks for thinking."""
+    effort = wire.reasoning.effort if wire.reasoning is not None else None
+    return None if effort is None else effort != "none"
 
 
 def _messages(wire: ResponsesRequest) -> list[Message]:
