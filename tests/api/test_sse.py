@@ -21,6 +21,7 @@ from tests.support.scripted_serving import (
 )
 from tests.support.wire import chat_body, wire_app
 from whalefall.api.options import WireOptions
+from whalefall.base.errors import OverloadedError
 from whalefall.chat.messages import ContentDelta, KeepAlive
 
 FOREVER = Pause(3600.0)
@@ -179,3 +180,31 @@ async def test_generation_may_tidy_up_after_its_last_event(*, stream: bool) -> N
         generation = await the_generation(platform)
         await within(5, generation.closed.wait())
         assert generation.has_run_out
+
+
+async def test_client_that_leaves_inside_its_body_starts_nothing() -> None:
+    platform = ScriptedPlatform((ContentDelta("a"), finished()))
+    app = wire_app(platform)
+    async with listening(app) as url:
+        host, _, port = url.removeprefix("http://").partition(":")
+        for kept in (-1, -20):
+            _, writer = await asyncio.open_connection(host, int(port))
+            writer.write(request_bytes()[:kept])
+            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(request_bytes())
+        await within(5, reader.readuntil(b"200 OK"))
+        writer.close()
+    assert len(platform.requests) == 1
+
+
+async def test_stalled_reader_of_a_failing_stream_is_given_up_too() -> None:
+    many = (ContentDelta("x" * 1000) for _ in range(NUM_CHUNKS))
+    platform = ScriptedPlatform((*many, OverloadedError()))
+    options = WireOptions(write_timeout_seconds=0.2)
+    async with connected(platform, options, receive_buffer=4096) as (_, writer):
+        writer.write(request_bytes(stream=True))
+        generation = await the_generation(platform)
+        await within(10, generation.closed.wait())

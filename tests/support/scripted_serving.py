@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from whalefall.accounts.api_keys import Caller
-from whalefall.base.errors import PlatformError
 from whalefall.base.money import Currency
 from whalefall.chat.messages import ChatRequest, CompletionRequest, Event
 from whalefall.serving.platform import Base, WalletBalance
@@ -59,7 +58,7 @@ class ScriptedPlatform:
     """Knows one key. Remembers what it was asked; `refusal` makes every start fail."""
 
     script: Sequence[Step] = ()
-    refusal: PlatformError | None = None
+    refusal: Exception | None = None
     names: tuple[str, ...] = ("deepseek-chat", "deepseek-reasoner")
     comparison_model: str = "deepseek-v3.1-terminus"
     wallets: tuple[WalletBalance, ...] = (WalletBalance(Currency.CNY, 0, 4_950_000_000),)
