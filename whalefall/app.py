@@ -45,6 +45,7 @@ from whalefall.serving.platform import Platform
 from whalefall.settings import Settings
 
 BLOCK_SIZE = 64
+SMALL_MODEL_BYTES = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ def build_engine(settings: Settings) -> EmbeddedEngine:
         max_num_batched_tokens=settings.max_num_batched_tokens,
         max_num_seqs=settings.max_num_seqs,
         max_model_len=settings.max_model_len,
-        num_threads=settings.num_threads or os.cpu_count() or 1,
+        num_threads=settings.num_threads or default_num_threads(settings.model_dir),
     )
     return EmbeddedEngine(
         config,
@@ -127,6 +128,13 @@ def build_engine(settings: Settings) -> EmbeddedEngine:
         settings.data_dir / "engine",
         tokenizer_path=tokenizer_path(settings.model_dir),
     )
+
+
+def default_num_threads(model_dir: Path) -> int:
+    """One per core, but one alone for a small model: its operations are so short that threads
+    mostly wait for each other, and for long when the machine does anything else besides."""
+    num_bytes = sum(path.stat().st_size for path in model_dir.glob("*.safetensors"))
+    return 1 if num_bytes < SMALL_MODEL_BYTES else os.cpu_count() or 1
 
 
 def build_registry(settings: Settings, engine: EngineClient) -> ModelRegistry:

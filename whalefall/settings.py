@@ -71,7 +71,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_num_batched_tokens: Annotated[int, msgspec.Meta(ge=16)] = 512
     """Tokens computed in one engine step, prefill and decode together."""
     num_threads: Annotated[int, msgspec.Meta(ge=0)] = 0
-    """Threads of the engine; 0 means one per core."""
+    """Threads of the engine; 0 means one per core, and one alone for a small model."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """What the engine computes in: float32 or bfloat16."""
     queue_length_max: Count = 4096

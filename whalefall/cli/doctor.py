@@ -13,7 +13,7 @@ from importlib import metadata
 import typer
 from sqlalchemy import text
 
-from whalefall.app import tokenizer_path
+from whalefall.app import default_num_threads, tokenizer_path
 from whalefall.base.db import Database, upgrade
 from whalefall.billing.price_book import PriceBook
 from whalefall.chat.tokenizer import Tokenizer
@@ -68,7 +68,8 @@ def _python(settings: Settings) -> str:
 
 
 def _processor(settings: Settings) -> str:
-    return f"{os.cpu_count()} cores, engine threads: {settings.num_threads or os.cpu_count()}"
+    threads = settings.num_threads or default_num_threads(settings.model_dir)
+    return f"{os.cpu_count()} cores, engine threads: {threads}"
 
 
 def _packages(settings: Settings) -> str:
