@@ -81,3 +81,11 @@ STREAMS: dict[str, tuple[Event, ...]] = {
     "withheld": WITHHELD,
     "interrupted": INTERRUPTED,
 }
+
+ITEMS: tuple[dict[str, Any], ...] = (
+    {"type": "message", "role": "user", "content": "q"},
+    {"type": "reasoning", "summary": []},
+    {"type": "function_call", "call_id": CALL_0, "name": "f", "arguments": "{}"},
+    {"type": "function_call_output", "call_id": CALL_0, "output": "r"},
+)
+"""One of each kind that is read."""
