@@ -194,6 +194,13 @@ async def test_a_cancelled_caller_does_not_take_its_operation_back(noted: Databa
     assert await noted.read(all_notes) == [1, 2]
 
 
+def test_errors_do_not_tell_the_values_that_were_written(noted: Database) -> None:
+    noted.run(add, 1, "something secret")
+    with pytest.raises(IntegrityError) as caught:
+        noted.run(add, 1, "something secret")
+    assert "secret" not in str(caught.value)
+
+
 def test_reads_cannot_write(noted: Database) -> None:
     with pytest.raises(DBAPIError):
         noted.run_read(add, 1)

@@ -58,6 +58,15 @@ def test_odd_deposits_are_refused(bank: Bank, amount: int) -> None:
     assert bank.balance(user).total_nanos == 0
 
 
+@pytest.mark.parametrize("key", ["x" * 201, "nul\x00", "line\nbreak", "\ud800"])
+def test_odd_idempotency_keys_are_refused(bank: Bank, key: str) -> None:
+    user = bank.user()
+    for attempt in (bank.top_up, bank.grant):
+        with pytest.raises(InvalidRequestError, match="idempotency key"):
+            attempt(user, 100, key=key)
+    assert bank.balance(user).total_nanos == 0
+
+
 def test_deposit_for_nobody_is_refused(bank: Bank) -> None:
     request = Deposit("user_none", Currency.CNY, 1, "key", "", bank.now)
     with pytest.raises(NotFoundError):

@@ -55,6 +55,16 @@ def test_a_charge_after_the_hold_is_gone_is_recorded_as_uncollected(bank: Bank) 
     assert bank.verify().is_consistent
 
 
+def test_usage_of_someone_else_is_not_charged_to_a_hold(bank: Bank) -> None:
+    user, other = bank.user(topped_up=1000), bank.user(topped_up=1000)
+    held = bank.hold(user, 500)
+    usage = replace(bank.usage(held, bank.api_key(other), 100), user_id=other.id)
+    with pytest.raises(AssertionError, match="not made for this usage"):
+        bank.database.run(charge, usage, bank.now)
+    assert bank.balance(user).held_nanos == 500
+    assert bank.verify().is_consistent
+
+
 def test_days_add_up_by_key_and_model_in_utc(bank: Bank) -> None:
     user, other = bank.user(topped_up=1000), bank.user(topped_up=1000)
     key, second = bank.api_key(user), bank.api_key(user)

@@ -19,7 +19,7 @@ class NoPostgreSQLError(Exception):
 class PostgreSQLServer:
     """Running from construction to stop(). Databases are cheap: each test gets its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_durable: bool = False) -> None:
         self._bin = _binaries()
         self._as_user = _as_postgres()
         self._folder = Path(tempfile.mkdtemp(prefix="wf-pg-"))
@@ -27,7 +27,8 @@ class PostgreSQLServer:
             shutil.chown(self._folder, "postgres")
         self._data = str(self._folder / "data")
         self._run("initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8")
-        settings = f"-k {self._folder} -c listen_addresses= -c fsync=off -c max_connections=80"
+        fsync = "on" if is_durable else "off"
+        settings = f"-k {self._folder} -c listen_addresses= -c fsync={fsync} -c max_connections=99"
         log = str(self._folder / "log")
         self._run("pg_ctl", "-D", self._data, "-l", log, "-w", "-o", settings, "start")
 

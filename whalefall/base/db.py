@@ -182,6 +182,7 @@ def _sqlite_engine(target: URL, read_only: bool) -> Engine:
         target,
         pool_size=NUM_READERS if read_only else 1,
         max_overflow=0,
+        hide_parameters=True,
         connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
     )
     pragmas = ["journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"]
@@ -224,6 +225,7 @@ def _postgresql_engine(target: URL, read_only: bool) -> Engine:
         pool_size=NUM_READERS if read_only else 1,
         max_overflow=0,
         pool_pre_ping=True,
+        hide_parameters=True,
         isolation_level="REPEATABLE READ" if read_only else "READ COMMITTED",
         execution_options={"postgresql_readonly": True} if read_only else {},
         connect_args={

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from sqlalchemy import Connection, Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -18,7 +18,7 @@ from sqlalchemy.sql.elements import CompilerElement
 Row = tuple[Any, ...]
 
 
-Values = dict[str, Any] | tuple[Any, ...]
+Values = Mapping[str, Any] | tuple[Any, ...]
 
 
 class _Cursor(Protocol):
@@ -28,6 +28,10 @@ class _Cursor(Protocol):
     def executemany(self, sql: str, parameters: Sequence[Values]) -> object: ...
     def fetchall(self) -> list[Row]: ...
     def close(self) -> None: ...
+
+
+class _Driver(Protocol):
+    def cursor(self) -> _Cursor: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ class _Compiled:
 
     def bind(self, parameters: Mapping[str, Any]) -> Values:
         """What the driver wants. KeyError for a parameter that is missing."""
-        values = {**self.constants, **parameters}
+        values = {**self.constants, **parameters} if self.constants else parameters
         if self.order is None:
             return values
         return tuple([values[name] for name in self.order])
@@ -79,6 +83,8 @@ class Prepared:
 
     def run_many(self, conn: Connection, parameters: Sequence[Mapping[str, Any]]) -> int:
         """Once per set of parameters; how many rows were written in all."""
+        if len(parameters) == 1:
+            return self.run(conn, parameters[0])
         compiled, cursor = self._start(conn)
         cursor.executemany(compiled.sql, [compiled.bind(row) for row in parameters])
         count = cursor.rowcount
@@ -91,7 +97,8 @@ class Prepared:
         compiled = self._compiled.get(dialect.name)
         if compiled is None:
             compiled = self._compiled[dialect.name] = _compile(self._statement, dialect)
-        driver = conn.connection.driver_connection
+        # The driver's connection, or under an async engine SQLAlchemy's synchronous view of it.
+        driver = cast("_Driver | None", conn.connection.dbapi_connection)
         assert driver is not None, "the connection is closed"
         return compiled, driver.cursor()
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import psycopg
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, Transaction
 from sqlalchemy.exc import DBAPIError
 
 from whalefall.base.errors import OverloadedError, ServerError
@@ -23,7 +23,7 @@ T = TypeVar("T")
 Operation = Callable[[Connection], Any]
 AnyFuture = asyncio.Future[Any] | concurrent.futures.Future[Any]
 
-BATCH_LENGTH_MAX = 256
+BATCH_LENGTH_MAX = 64
 NUM_ATTEMPTS = 8
 BACKOFF_SECONDS = 0.01
 IMPATIENT_MILLISECONDS = 20
@@ -126,12 +126,30 @@ class Writer:
         """One transaction. The outcomes of as many jobs as could be run, in order: when one meets
         a lock it cannot have, those before it are committed so that others can go on."""
         try:
-            with self._engine.connect() as conn, conn.begin():
-                return _run_all(conn, jobs)
+            with self._engine.connect() as conn, conn.begin() as transaction:
+                if len(jobs) > 1:
+                    return _run_all(conn, jobs)
+                return [_run_alone(conn, jobs[0], transaction)]
         except Exception as error:  # noqa: BLE001 - whatever it was, every caller is told
             if _should_try_again(error):
                 return []
             return [_Outcome(error=_not_committed(error)) for _ in jobs]
+
+
+def _run_alone(conn: Connection, job: _Job, transaction: Transaction) -> _Outcome:
+    """A batch of one needs no savepoint: its failure takes the whole transaction back."""
+    try:
+        return _Outcome(result=job.operation(conn))
+    except Exception as error:
+        if _should_try_again(error) or _is_lost(conn):
+            raise
+        transaction.rollback()
+        return _Outcome(error=error)
+
+
+def _is_lost(conn: Connection) -> bool:
+    """Whether the server has gone away under the connection."""
+    return conn.invalidated or bool(getattr(conn.connection.dbapi_connection, "closed", False))
 
 
 def _run_all(conn: Connection, jobs: Sequence[_Job]) -> list[_Outcome]:

@@ -32,6 +32,7 @@ from whalefall.billing.transfers import (
     Transfer,
     TransferKind,
     check_amount,
+    check_note,
     ledger_accounts,
     lock_accounts,
     move_once,
@@ -86,6 +87,8 @@ def grant(conn: Connection, request: GrantRequest) -> Grant:
     InvalidRequestError for an odd amount, an expiry that has passed, or a key that was used for
     a different grant; NotFoundError for an unknown user."""
     check_amount(request.amount_nanos)
+    check_note("idempotency key", request.idempotency_key)
+    check_note("reason", request.reason)
     if request.expires_at is not None and request.expires_at <= request.now:
         raise InvalidRequestError("the grant would have expired before it was given")
     get_user(conn, request.user_id)

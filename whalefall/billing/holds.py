@@ -17,6 +17,7 @@ from sqlalchemy import (
     Index,
     Table,
     Text,
+    and_,
     bindparam,
     func,
     select,
@@ -125,12 +126,13 @@ def find_hold(conn: Connection, hold_id: str) -> Hold | None:
 def lock_hold(conn: Connection, hold_id: str) -> tuple[Hold, list[Transfer]]:
     """The hold, its row locked where the database has row locks, and its pending transfers in
     the order they are drawn. UnknownHoldError where there is none."""
-    row = _LOCK.row(conn, {"hold": hold_id})
-    if row is None:
+    rows = _LOCK.rows(conn, {"hold": hold_id})
+    if not rows:
         raise UnknownHoldError(f"there is no hold {hold_id}")
-    found = _hold_from_row(row)
-    rows = _PENDING.rows(conn, {"hold": hold_id})
-    return found, [_pending_from_row(found, pending) for pending in rows]
+    num_columns = len(_COLUMNS)
+    found = _hold_from_row(rows[0])
+    parts = [row[num_columns:] for row in rows]
+    return found, [_pending_from_row(found, part) for part in parts if part[0] is not None]
 
 
 def posted_amounts(conn: Connection, hold_id: str) -> list[tuple[str, int]]:
@@ -174,7 +176,22 @@ _COLUMNS = [holds.c["id" if name == "hold_id" else name] for name in Hold.__slot
 _INSERT = Prepared(upsert(holds).on_conflict_do_nothing(index_elements=["id"]))
 _FIND = Prepared(select(*_COLUMNS).where(holds.c.id == bindparam("hold")))
 _LOCK = Prepared(
-    select(*_COLUMNS).where(holds.c.id == bindparam("hold")).with_for_update(key_share=True)
+    select(
+        *_COLUMNS,
+        transfers.c.id,
+        transfers.c.debit_account_id,
+        transfers.c.credit_account_id,
+        transfers.c.amount_nanos,
+        transfers.c.sequence,
+    )
+    .join(
+        transfers,
+        and_(transfers.c.hold_id == holds.c.id, transfers.c.kind == TransferKind.PENDING.value),
+        isouter=True,
+    )
+    .where(holds.c.id == bindparam("hold"))
+    .order_by(transfers.c.sequence)
+    .with_for_update(of=holds, key_share=True)
 )
 _END = Prepared(
     update(holds)
@@ -185,17 +202,6 @@ _END = Prepared(
         shortfall_nanos=bindparam("shortfall"),
         resolved_at=bindparam("at"),
     )
-)
-_PENDING = Prepared(
-    select(
-        transfers.c.id,
-        transfers.c.debit_account_id,
-        transfers.c.credit_account_id,
-        transfers.c.amount_nanos,
-        transfers.c.sequence,
-    )
-    .where(transfers.c.hold_id == bindparam("hold"), transfers.c.kind == "pending")
-    .order_by(transfers.c.sequence)
 )
 _POSTED = Prepared(
     select(transfers.c.debit_account_id, func.sum(transfers.c.amount_nanos))

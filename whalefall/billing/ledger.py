@@ -33,6 +33,7 @@ from whalefall.billing.transfers import (
     TransferKind,
     account_id,
     check_amount,
+    check_note,
     ledger_accounts,
     move,
     move_once,
@@ -111,6 +112,8 @@ def deposit(conn: Connection, request: Deposit) -> Transfer:
     """Money arrives: it never expires and is spent after all grants. Repeated with the same key
     it arrives once."""
     check_amount(request.amount_nanos)
+    check_note("idempotency key", request.idempotency_key)
+    check_note("reference", request.reference)
     get_user(conn, request.user_id)
     clearing = open_account(conn, AccountKind.CASH_CLEARING, request.currency, request.now)
     paid = open_wallet(conn, request.user_id, request.currency, request.now)

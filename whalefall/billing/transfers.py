@@ -45,6 +45,9 @@ BALANCE_NANOS_MAX = 9_200_000_000_000_000_000
 """No account counts further than this, so that sums stay inside a BIGINT."""
 
 
+NOTE_LENGTH_MAX = 200
+
+
 class AccountKind(enum.StrEnum):
     PAID = "paid"
     """What a customer topped up and has not spent."""
@@ -287,6 +290,13 @@ def check_amount(amount_nanos: int) -> None:
         raise InvalidRequestError(
             f"an amount lies between 1 and {MAX_AMOUNT_NANOS} nanos, not {amount_nanos}"
         )
+
+
+def check_note(name: str, text: str, length_max: int = NOTE_LENGTH_MAX) -> None:
+    """InvalidRequestError unless a key, reason or reference is short and printable: what both
+    databases store as it is, and what no log or page can be confused by."""
+    if len(text) > length_max or not text.isprintable():
+        raise InvalidRequestError(f"the {name} has at most {length_max} printable characters")
 
 
 def _changes(movements: Iterable[Transfer]) -> dict[str, dict[str, int]]:

@@ -151,6 +151,10 @@ def charge(conn: Connection, usage: Usage, now: datetime) -> Settlement:
     or from a sweep after a crash, changes nothing."""
     rated_nanos = cost_nanos(usage.price, usage.counts)
     settlement = settle(conn, usage.request_id, rated_nanos, now)
+    held = settlement.hold
+    assert (held.user_id, held.currency) == (usage.user_id, usage.price.currency), (
+        f"the hold {held.hold_id} was not made for this usage"
+    )
     record_usage(conn, _record(usage, settlement, rated_nanos))
     return settlement
 
