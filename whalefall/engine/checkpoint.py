@@ -21,7 +21,19 @@ from torch import Tensor
 from whalefall.engine.config import ModelConfig
 from whalefall.engine.errors import CheckpointError
 from whalefall.engine.fp8 import BLOCK, SCALE_SUFFIX, quantize
-from whalefall.engine.models.deepseek_v32 import DeepseekV32ForCausalLM
+from whalefall.engine.shapes import expected_shapes
+
+__all__ = [
+    "Checkpoint",
+    "Description",
+    "describe",
+    "expected_shapes",
+    "is_quantized",
+    "problems",
+    "save_checkpoint",
+    "shared_names",
+    "weight_block_size",
+]
 
 INDEX_NAME = "model.safetensors.index.json"
 SHARD_BYTES_MAX = 45 << 20
@@ -126,14 +138,6 @@ def describe(directory: Path) -> Description:
         dtypes=dtypes,
         problems=tuple(problems(checkpoint)),
     )
-
-
-def expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Every tensor that a checkpoint of this config stores, by name; shared ones once."""
-    with torch.device("meta"):
-        model = DeepseekV32ForCausalLM(config)
-    named = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    return {name: tuple(value.shape) for name, value in named.items()}
 
 
 def shared_names(config: ModelConfig) -> dict[str, str]:

@@ -15,6 +15,7 @@ from whalefall.engine.config import ModelConfig
 from whalefall.engine.errors import CheckpointError
 from whalefall.engine.kernels.reference.fp8_dequantize import fp8_dequantize
 from whalefall.engine.models.deepseek_v32 import DeepseekV32ForCausalLM, parameter_dtype
+from whalefall.engine.shapes import expected_shapes
 
 NUM_PROBLEMS_SHOWN = 5
 
@@ -35,10 +36,11 @@ def load_model(
         model = DeepseekV32ForCausalLM(checkpoint.config)
     model.to_empty(device="cpu")
     model.share_weights()
-    targets = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    for index, (name, target) in enumerate(targets.items()):
-        report("loading the model", index / len(targets))
-        target.data = _read(checkpoint, name).to(parameter_dtype(name, dtype), copy=True)
+    targets = model.state_dict(keep_vars=True)
+    names = expected_shapes(checkpoint.config)
+    for index, name in enumerate(names):
+        report("loading the model", index / len(names))
+        targets[name].data = _read(checkpoint, name).to(parameter_dtype(name, dtype), copy=True)
     report("loading the model", 1.0)
     return model.eval().requires_grad_(False), checkpoint.config
 
@@ -67,7 +69,7 @@ def _read(checkpoint: Checkpoint, name: str) -> Tensor:
         scale = checkpoint.tensor(scale_name)
         return fp8_dequantize(tensor, scale, weight_block_size(checkpoint.config))
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{name} in {checkpoint.directory}: {error}") from None
+        raise CheckpointError(f"{name} in {checkpoint.entries[name].file}: {error}") from None
 
 
 def _silent(_what: str, _fraction: float) -> None:

@@ -245,12 +245,12 @@ def _store(storage: Tensor, slot_mapping: Tensor, values: Tensor) -> None:
 
 def _gathered_slots(group: KeyGroup, positions: Tensor) -> tuple[Tensor, Tensor]:
     """Slots int64 [N, S] of the chosen positions [N, k], padded to whole tiles, and
-    hidden bool [N, 1, S]. Absent choices and padding point at the sequence's first key."""
+    hidden bool [N, 1, S]. Absent choices and padding repeat the row's first choice."""
     Q = group.shape[1]
     padded = F.pad(positions, (0, -positions.shape[1] % KEY_TILE), value=-1)
     hidden = padded < 0
     table = group.slots.repeat_interleave(Q, dim=0)
-    return table.gather(1, padded.clamp(min=0)), hidden.unsqueeze(1)
+    return table.gather(1, padded.where(~hidden, padded[:, :1])), hidden.unsqueeze(1)
 
 
 def _mask_of(key_positions: Tensor, num_keys: int) -> Tensor:
