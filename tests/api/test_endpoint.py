@@ -122,6 +122,7 @@ async def test_wrong_method_is_an_empty_405(method: str, path: str) -> None:
     for wrong in {"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"} - {method}:
         response = await call(app, path, method=wrong)
         assert (response.status_code, response.content) == (405, b"")
+        assert response.headers["allow"] == method
         assert "content-type" not in response.headers
 
 

@@ -75,7 +75,7 @@ class FixedPage:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         marked = with_wire_headers(scope, Headers(scope=scope), send)
-        response = Response(status_code=405)
+        response = Response(status_code=405, headers={"allow": "GET, HEAD"})
         if scope["method"] in ("GET", "HEAD"):
             content = await asyncio.to_thread(self.read)
             response = self._response(content, is_head=scope["method"] == "HEAD")

@@ -65,6 +65,9 @@ class Endpoint:
             response = await self._respond(scope, headers, receive)
         except ClientDisconnect:
             return
+        except MethodNotAllowedError as error:
+            response = error_response(error, self.options.era)
+            response.headers["allow"] = self.method
         except PlatformError as error:
             response = error_response(error, self.options.era)
         except Exception:  # noqa: BLE001 - the rim: a bug becomes a 500, its text stays in the log
