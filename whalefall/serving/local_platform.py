@@ -15,6 +15,7 @@ from whalefall.base.ids import new_response_id
 from whalefall.chat.constraints import structure_for
 from whalefall.chat.fim import render_completion
 from whalefall.chat.messages import ChatRequest, CompletionRequest
+from whalefall.chat.parser import ResponseParser
 from whalefall.engine.request import EngineRequest, StructureSpec
 from whalefall.serving.authentication import Authenticator
 from whalefall.serving.generation import ActiveGeneration, Assignment, ServingLimits
@@ -71,9 +72,8 @@ class LocalPlatform:
         request = replace(request, thinking=_thinks(route, request.thinking))
         prompt = await self._render(route, request)
         structure = await asyncio.to_thread(structure_for, request, route.model.format)
-        pipeline = OutputPipeline(
-            route.model.tokenizer, route.model.format.parser(request), request.stop
-        )
+        parser = route.model.format.parser(request)
+        pipeline = _pipeline(route, request, parser)
         return await self._start(caller, route, request, prompt, structure, pipeline)
 
     async def start_completion(
@@ -81,7 +81,7 @@ class LocalPlatform:
     ) -> ActiveGeneration:
         route = self._registry.resolve(request.model, base, self._clock.now())
         prompt = await self._render(route, request)
-        pipeline = OutputPipeline(route.model.tokenizer, None, request.stop)
+        pipeline = _pipeline(route, request, None)
         return await self._start(caller, route, request, prompt, None, pipeline)
 
     async def count_prompt_tokens(self, caller: Caller, request: ChatRequest, base: Base) -> int:
@@ -186,6 +186,12 @@ def resolved_max_tokens(
         return asked
     default = MAX_TOKENS_DEFAULT_THINKING if thinking else MAX_TOKENS_DEFAULT
     return min(default, max_model_len - num_prompt_tokens)
+
+
+def _pipeline(
+    route: Route, request: ChatRequest | CompletionRequest, parser: ResponseParser | None
+) -> OutputPipeline:
+    return OutputPipeline(route.model.tokenizer, parser, request.stop, request.logprobs or 0)
 
 
 def _thinks(route: Route, asked: bool) -> bool:

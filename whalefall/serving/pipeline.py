@@ -31,12 +31,17 @@ class OutputPipeline:
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, parser: ResponseParser | None, stop: tuple[str, ...]
+        self,
+        tokenizer: Tokenizer,
+        parser: ResponseParser | None,
+        stop: tuple[str, ...],
+        num_top_logprobs: int = 0,
     ) -> None:
         self._tokenizer = tokenizer
         self._detokenizer = Detokenizer(tokenizer)
         self._parser = parser
         self._stop = StopStrings(stop) if stop else None
+        self._num_top_logprobs = num_top_logprobs
         self._pending_logprobs: list[TextLogprobs] = []
         self.completion_tokens = 0
         self.reasoning_tokens = 0
@@ -54,7 +59,8 @@ class OutputPipeline:
     def push(self, token_id: int, logprobs: TokenLogprobs | None) -> list[Event]:
         self.completion_tokens += 1
         if logprobs is not None:
-            self._pending_logprobs.append(text_logprobs(self._tokenizer, logprobs))
+            entry = text_logprobs(self._tokenizer, logprobs, self._num_top_logprobs)
+            self._pending_logprobs.append(entry)
         was_reasoning = self._is_reasoning
         events = self._events_from_text(self._detokenizer.push([token_id]))
         # The token that closes the reasoning is markup, not a visible thought.

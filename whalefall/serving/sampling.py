@@ -5,6 +5,10 @@ from __future__ import annotations
 from whalefall.chat.messages import ChatRequest, CompletionRequest
 from whalefall.engine.request import SamplingParams
 
+NUM_LOGPROBS = 20
+"""Asked of the engine whenever log probabilities are wanted at all: a token that is not among the
+twenty best is reported with a sentinel, so the twenty best have to be known."""
+
 
 def model_temperature(api_temperature: float) -> float:
     """The temperature a model samples with when the API is asked for `api_temperature`.
@@ -31,5 +35,5 @@ def sampling_params(
         frequency_penalty=request.frequency_penalty,
         presence_penalty=request.presence_penalty,
         seed=request.seed,
-        logprobs=request.logprobs,
+        logprobs=None if request.logprobs is None else NUM_LOGPROBS,
     )
