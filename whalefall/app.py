@@ -25,6 +25,8 @@ from whalefall.billing.price_book import PriceBook
 from whalefall.billing.price_versions import register_prices
 from whalefall.chat.formats.registry import format_by_name
 from whalefall.chat.tokenizer import Tokenizer, bundled_path
+from whalefall.console.application import console_routes
+from whalefall.console.context import ConsoleContext
 from whalefall.engine.client import EngineClient, Progress
 from whalefall.engine.clients.embedded import EmbeddedEngine
 from whalefall.engine.config import EngineConfig
@@ -83,9 +85,10 @@ async def start_platform(
         engine = build_engine(settings)
         stack.push_async_callback(engine.close)
         await engine.start(progress)
+        registry = build_registry(settings, engine)
         platform = LocalPlatform(
             authenticator=authenticator,
-            registry=build_registry(settings, engine),
+            registry=registry,
             meter=meter,
             journal=journal,
             clock=clock,
@@ -96,15 +99,25 @@ async def start_platform(
             ),
         )
         stack.push_async_callback(platform.close)
-        yield RunningPlatform(build_application(platform, settings), database, engine)
+        tokenizer = registry.default_model.tokenizer
+        console = ConsoleContext(
+            database=database,
+            clock=clock,
+            price_book=prices,
+            platform=platform,
+            base_url=settings.public_url or f"http://{settings.host}:{settings.port}",
+            count_tokens=lambda text: len(tokenizer.encode(text)),
+        )
+        application = build_application(platform, settings, console)
+        yield RunningPlatform(application, database, engine)
 
 
-def build_application(platform: Platform, settings: Settings) -> Starlette:
+def build_application(platform: Platform, settings: Settings, console: ConsoleContext) -> Starlette:
     options = WireOptions(
         era=Era.V3_2 if settings.api_era == "A" else Era.V4,
         comparisons=tuple(each.path for each in settings.comparison_endpoints),
     )
-    application = Starlette(routes=api_routes(platform, options))
+    application = Starlette(routes=[*api_routes(platform, options), *console_routes(console)])
     # Unknown paths get the wire's empty 404; a slash too many is an unknown path, not a redirect.
     application.router.default = not_found
     application.router.redirect_slashes = False

@@ -54,6 +54,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
     """Address to listen on."""
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8000
+    public_url: str = ""
+    """How people reach the console, e.g. `https://whalefall.example.org`; empty means host and
+    port. Behind https, cookies are marked Secure."""
     data_dir: Path = DEFAULT_DATA_DIR
     """Database, journals and sockets live here."""
     database_url: str = ""

@@ -18,7 +18,7 @@ app = typer.Typer(help="The ledger.", no_args_is_help=True)
 def verify_ledger(data_dir: DataDir = None, as_json: AsJSON = False) -> None:
     """Replay all transfers and compare. Ends with status 1 when anything differs."""
     with open_database(data_dir) as database:
-        report = database.run(verify)
+        report = database.run_read(verify)
     if as_json:
         write_json(_record(report))
     else:

@@ -90,8 +90,9 @@ class ModelRegistry:
                 raise ValueError(f"an alias names the model {name}, but only {served} is served")
 
     @property
-    def comparison_paths(self) -> tuple[str, ...]:
-        return tuple(self._comparisons)
+    def default_model(self) -> ServedModel:
+        """The one the first alias names."""
+        return self._models[self._aliases[0].model]
 
     def names(self, now: datetime) -> tuple[str, ...]:
         """Callable names in configured order, each once."""
