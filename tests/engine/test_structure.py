@@ -76,6 +76,31 @@ def test_end_token_is_allowed_only_where_the_grammar_accepts(
     assert matcher.allowed()[EOS]
 
 
+def test_marks_spell_nothing_even_where_the_tokenizer_calls_them_ordinary(
+    compiler: GrammarCompiler, tokenizer: Tokenizer
+) -> None:
+    added = [i for i in tokenizer.get_added_tokens_decoder() if i != EOS]
+    ordinary = [i for i, token in tokenizer.get_added_tokens_decoder().items() if not token.special]
+    assert ordinary
+    anything = ready(compiler.begin(lark("start: TEXT\nTEXT: /(?s:.*)/"))).allowed()
+    assert not anything[added].any()
+    spelled = tokenizer.decode([ordinary[0]], skip_special_tokens=False)
+    matcher = ready(compiler.begin(lark(f"start: {json.dumps(spelled)}")))
+    allowed = matcher.allowed()
+    assert allowed.any()
+    assert not allowed[added].any()
+
+
+def test_mark_is_allowed_where_its_id_is_asked_for(
+    compiler: GrammarCompiler, tokenizer: Tokenizer
+) -> None:
+    mark = tokenizer.token_to_id("<｜tool▁calls▁begin｜>")
+    matcher = ready(compiler.begin(lark(f'start: "a" <[{mark}]> "b"')))
+    follow(matcher, [*tokenizer.encode("a", add_special_tokens=False).ids, mark])
+    follow(matcher, tokenizer.encode("b", add_special_tokens=False).ids)
+    assert matcher.is_finished
+
+
 def test_matcher_is_finished_when_nothing_can_follow(
     compiler: GrammarCompiler, tokenizer: Tokenizer
 ) -> None:

@@ -6,6 +6,7 @@ a bound is rejected alone. This module must not know requests or logits."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -97,7 +98,7 @@ class GrammarCompiler:
         self._limits = limits or StructureLimits()
         self._vocab_size = vocab_size
         self._tokenizer = LLTokenizer(
-            tokenizer_path.read_text(encoding="utf-8"),
+            without_marks(tokenizer_path.read_text(encoding="utf-8")),
             n_vocab=vocab_size,
             eos_token=list(eos_token_ids) or None,
         )
@@ -143,6 +144,19 @@ class GrammarCompiler:
         _raise_if_broken(matcher)
         matcher.deep_copy().compute_bitmask()  # builds the lexer's first states off the step loop
         return matcher
+
+
+def without_marks(tokenizer_json: str) -> str:
+    """The tokenizer without its added tokens: they spell nothing and are asked for by id alone.
+
+    Otherwise a grammar's text that happens to hold the spelling of such a token would be forced
+    into it: a mark the model was never taught, or one that means something else to it. Whoever
+    renders the prompts keeps marks and text apart in the same way."""
+    definition = json.loads(tokenizer_json)
+    for token in definition.get("added_tokens") or ():
+        definition["model"]["vocab"].pop(token["content"], None)
+    definition["added_tokens"] = []
+    return json.dumps(definition, ensure_ascii=False)
 
 
 def _grammar_text(spec: StructureSpec) -> str:
