@@ -1,5 +1,6 @@
 """The end of an account. The row stays, because money once moved under its id; the person does
-not: address, password, keys, logins and second factor are gone, and the address is free again."""
+not: address, password, keys, logins, second factor and conversations are gone, and the address is
+free again."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, update
 
 from whalefall.accounts.api_keys import api_keys
+from whalefall.accounts.conversations import delete_conversations
 from whalefall.accounts.logins import revoke_logins
 from whalefall.accounts.profiles import profiles
 from whalefall.accounts.second_factor import remove_second_factor
@@ -22,6 +24,7 @@ def close_account(conn: Connection, user_id: str, now: datetime) -> User:
     conn.execute(mine.values(revoked_at=now))
     revoke_logins(conn, user_id, now)
     remove_second_factor(conn, user_id)
+    delete_conversations(conn, user_id)
     conn.execute(delete(profiles).where(profiles.c.user_id == user_id))
     emptied = update(users).where(users.c.id == user_id)
     conn.execute(emptied.values(email=closed_email(user_id), password_hash=None, suspended_at=now))

@@ -22,6 +22,7 @@ from whalefall.billing.transfers import (
     open_account,
     transfers,
 )
+from whalefall.billing.usage import usage_records
 
 NUM_LISTED_MAX = 200
 
@@ -69,6 +70,15 @@ def forfeit_balances(conn: Connection, user_id: str, now: datetime) -> list[Tran
     found = conn.execute(query.order_by(ledger_accounts.c.id)).all()
     made = [_forfeit(conn, account, Currency(currency), now) for account, currency in found]
     return [transfer for transfer in made if transfer is not None]
+
+
+def cost_of_request(conn: Connection, request_id: str) -> int:
+    """What a request was charged; zero while it has not been, or when it cost nothing."""
+    query = select(usage_records.c.granted_nanos, usage_records.c.paid_nanos).where(
+        usage_records.c.request_id == request_id
+    )
+    row = conn.execute(query).one_or_none()
+    return 0 if row is None else int(row.granted_nanos + row.paid_nanos)
 
 
 REQUEST_RUNNING = "A request of yours is still running. Please try again when it has ended."

@@ -5,9 +5,12 @@ from __future__ import annotations
 from starlette.routing import Route
 
 from whalefall.console.context import ConsoleContext, build_console
+from whalefall.console.operator import overview, records, users
 from whalefall.console.pages import (
     api_keys,
     billing,
+    chat,
+    guides,
     home,
     passwords,
     pricing,
@@ -15,6 +18,7 @@ from whalefall.console.pages import (
     second_factor,
     sign_in,
     sign_up,
+    tickets,
     usage,
 )
 from whalefall.console.routing import (
@@ -34,7 +38,7 @@ def console_routes(context: ConsoleContext) -> list[Route]:
         home.front_door(console),
         Route("/static/{name}", console.assets.serve, methods=["GET"]),
     ]
-    for view in all_views():
+    for view in (*all_views(), *guides.help_views(all_views(), all_actions())):
         routes += view_routes(console, view)
     for action in all_actions():
         routes += action_routes(console, action)
@@ -54,6 +58,11 @@ def all_views() -> tuple[View, ...]:
         *billing.VIEWS,
         *pricing.VIEWS,
         *profile.VIEWS,
+        *chat.VIEWS,
+        *tickets.VIEWS,
+        *overview.VIEWS,
+        *users.VIEWS,
+        *records.VIEWS,
     )
 
 
@@ -67,6 +76,9 @@ def all_actions() -> tuple[Action, ...]:
         *api_keys.ACTIONS,
         *pricing.ACTIONS,
         *profile.ACTIONS,
+        *chat.ACTIONS,
+        *tickets.ACTIONS,
+        *users.ACTIONS,
     )
 
 

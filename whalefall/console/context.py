@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ from whalefall.base.db import Database
 from whalefall.billing.price_book import PriceBook
 from whalefall.console.assets import Assets
 from whalefall.console.language import Catalog, Language, load_catalogs
+from whalefall.console.markdown import MarkdownRenderer
 from whalefall.console.passwords import PasswordWorker
 from whalefall.console.rendering import Renderer
 from whalefall.serving.platform import Platform
@@ -47,9 +49,14 @@ class Console:
     assets: Assets
     renderer: Renderer
     passwords: PasswordWorker
+    markdown: MarkdownRenderer
+    tasks: set[asyncio.Task[None]]
+    """Answers being generated; each leaves by itself when it is stored."""
 
 
 def build_console(context: ConsoleContext) -> Console:
     catalogs = load_catalogs()
     assets = Assets()
-    return Console(context, catalogs, assets, Renderer(catalogs, assets), PasswordWorker())
+    markdown = MarkdownRenderer()
+    renderer = Renderer(catalogs, assets, markdown)
+    return Console(context, catalogs, assets, renderer, PasswordWorker(), markdown, set())

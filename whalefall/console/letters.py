@@ -59,3 +59,8 @@ def password_changed_letter(catalog: Catalog, email: str) -> Letter:
         )
     )
     return Letter(email, catalog.gettext(mark("Your Whalefall password was changed")), text)
+
+
+def ticket_letter(catalog: Catalog, email: str, subject: str, text: str) -> Letter:
+    head = catalog.gettext(mark("Your ticket was answered: %(subject)s"))
+    return Letter(email, head % {"subject": subject}, text)

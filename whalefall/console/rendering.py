@@ -10,30 +10,47 @@ from typing import Any
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from whalefall.base.money import Currency, text_from_nanos
 from whalefall.billing.pricing import text_from_micros
 from whalefall.console.assets import Assets
 from whalefall.console.charts import BarChart, Column, Series, stacked_bars
 from whalefall.console.language import Catalog, Language, mark
+from whalefall.console.markdown import MarkdownRenderer
 
 TEMPLATE_DIRECTORY = Path(__file__).parent / "templates"
-PLATFORM_LINKS = ((("/pricing"), mark("Pricing")),)
-OPERATOR_LINKS: tuple[tuple[str, str], ...] = ()
+PLATFORM_LINKS = (
+    ("/chat", mark("Chat")),
+    ("/pricing", mark("Pricing")),
+    ("/help", mark("Help")),
+    ("/tickets", mark("Tickets")),
+)
+OPERATOR_LINKS = (
+    ("/operator/overview", mark("Overview")),
+    ("/operator/users", mark("Users")),
+    ("/operator/tickets", mark("All tickets")),
+    ("/operator/outbox", mark("Outbox")),
+    ("/operator/audit", mark("Audit log")),
+)
 SYMBOLS = {Currency.CNY: "¥", Currency.USD: "$"}
 
 
 class Renderer:
-    def __init__(self, catalogs: Mapping[Language, Catalog], assets: Assets) -> None:
+    def __init__(
+        self, catalogs: Mapping[Language, Catalog], assets: Assets, markdown: MarkdownRenderer
+    ) -> None:
         self._environments = {
-            language: _environment(catalog, assets) for language, catalog in catalogs.items()
+            language: _environment(catalog, assets, markdown)
+            for language, catalog in catalogs.items()
         }
 
     def render(self, template: str, language: Language, values: Mapping[str, Any]) -> str:
         return self._environments[language].get_template(template).render(values)
 
 
-def _environment(catalog: Catalog, assets: Assets) -> Environment:
+def _environment(catalog: Catalog, assets: Assets, markdown: MarkdownRenderer) -> Environment:
+    guides = MarkdownRenderer(is_own_text=True)
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE_DIRECTORY),
         autoescape=True,
@@ -54,8 +71,11 @@ def _environment(catalog: Catalog, assets: Assets) -> Environment:
         money_bars=money_bars,
         count_bars=count_bars,
         money_figures=money_figures,
+        count_figures=count_figures,
         has_value=has_value,
         column_tip=column_tip,
+        markdown=lambda text: Markup(markdown.html(text)),  # noqa: S704 - it is made to be safe
+        guide=lambda text: Markup(guides.html(text)),  # noqa: S704 - our own text
     )
     environment.filters.update(
         money=money,
@@ -66,6 +86,7 @@ def _environment(catalog: Catalog, assets: Assets) -> Environment:
         share=share,
         instant=instant,
         day=day,
+        translated=catalog.gettext,
     )
     return environment
 
@@ -107,18 +128,22 @@ def money_figures(series: Sequence[Series], currency: Currency) -> list[tuple[st
     return [(each.name, amount(each.total, currency)) for each in series]
 
 
+def count_figures(series: Sequence[Series]) -> list[tuple[str, str]]:
+    return [(each.name, count(each.total)) for each in series]
+
+
 def has_value(series: Sequence[Series], index: int) -> bool:
     return any(each.values[index] for each in series)
 
 
-def column_tip(column: Column, names: Mapping[str, str], total: str) -> str:
+def column_tip(column: Column, names: Mapping[str, str], total: str, tone: str) -> str:
     """What is shown under the pointer, as JSON for a data attribute."""
     head = [{"colour": "", "name": column.label, "figure": ""}]
     lines = [
-        {"colour": colour, "name": names.get(name, name), "figure": figure}
+        {"colour": f"{tone}{colour}", "name": str(names.get(name, name)), "figure": figure}
         for colour, name, figure in column.lines
     ]
-    foot = [{"colour": "", "name": total, "figure": column.total}] if len(lines) != 1 else []
+    foot = [{"colour": "", "name": str(total), "figure": column.total}] if len(lines) != 1 else []
     return msgspec.json.encode([*head, *lines, *foot]).decode()
 
 

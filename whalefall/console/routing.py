@@ -91,6 +91,8 @@ class Action:
     then: str | Respond = ""
     """Where a browser goes afterwards, or how it is answered; empty: the view with the result."""
     standing: Standing = Standing.SIGNED_IN
+    is_call_only: bool = False
+    """There is no form for it: a script on the page makes the JSON call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,12 +178,10 @@ def action_routes(console: Console, action: Action) -> list[Route]:
             result = await action.run(visit, fields_from(merged, action.fields, is_strict=True))
         except PlatformError as error:
             return _failure(visit, error)
-        return envelope(result)
+        return result if isinstance(result, Response) else envelope(result)
 
-    return [
-        Route(action.path, post, methods=["POST"]),
-        Route(API_PREFIX + action.path, call, methods=["POST"]),
-    ]
+    calls = [Route(API_PREFIX + action.path, call, methods=["POST"])]
+    return calls if action.is_call_only else [Route(action.path, post, methods=["POST"]), *calls]
 
 
 def download_routes(console: Console, download: Download) -> list[Route]:

@@ -29,6 +29,7 @@ AMOUNT_COLUMNS = (
     "amount",
 )
 COST_COLUMNS = ("user_id", "utc_date", "model", "wallet_type", "cost", "currency")
+FIRST_YEAR, LAST_YEAR = 2000, 2999
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
@@ -43,6 +44,8 @@ class Month:
         year, _, number = text.partition("-")
         if not (text.isascii() and len(year) == 4 and len(number) == 2):
             raise ValueError(f"{text!r} is not a month; write it like 2026-09")
+        if not FIRST_YEAR <= int(year) <= LAST_YEAR:
+            raise ValueError(f"{text!r} is out of range")
         return cls.of(date(int(year), int(number), 1))
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -75,7 +76,7 @@ async def load_pricing(visit: Visit, query: PricingQuery) -> PricingPage:
         currency=currency,
         models=models,
         current=current_prices(book, models, currency, visit.now),
-        history=tuple(_line(entry) for entry in book.listed() if entry.price.currency is currency),
+        history=price_history(book, currency),
         can_count=visit.context.count_tokens is not None,
     )
 
@@ -120,10 +121,28 @@ def _own_currency(visit: Visit) -> Currency:
     return Currency.CNY if visit.language is Language.CHINESE else Currency.USD
 
 
-def _line(entry: ListedPrice) -> HistoryLine:
-    window = None if entry.window is None else entry.window.name
+def price_history(book: PriceBook, currency: Currency) -> tuple[HistoryLine, ...]:
+    """Every listed price with the instant at which it ended: its own, or its successor's start."""
+    entries = [entry for entry in book.listed() if entry.price.currency is currency]
+    return tuple(_line(entry, entries) for entry in entries)
+
+
+def _line(entry: ListedPrice, entries: Sequence[ListedPrice]) -> HistoryLine:
+    successors = [
+        other.effective_from
+        for other in entries
+        if other.price.model == entry.price.model
+        and (other.window is None) == (entry.window is None)
+        and other.effective_from > entry.effective_from
+    ]
+    ends = [*successors, *([entry.effective_to] if entry.effective_to else [])]
     return HistoryLine(
-        entry.price.model, entry.effective_from, entry.effective_to, window, entry.note, entry.price
+        entry.price.model,
+        entry.effective_from,
+        min(ends, default=None),
+        None if entry.window is None else entry.window.name,
+        entry.note,
+        entry.price,
     )
 
 

@@ -15,7 +15,7 @@ function tipLine(mark) {
   const name = document.createElement("span");
   if (mark.colour !== "") {
     const swatch = document.createElement("span");
-    swatch.className = `swatch c${mark.colour}`;
+    swatch.className = `swatch ${mark.colour}`;
     name.append(swatch);
   }
   name.append(mark.name);

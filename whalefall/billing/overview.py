@@ -1,0 +1,67 @@
+"""The whole platform's days, for its operator: summed by the database, one line per day, model and
+currency."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy import Connection, func, select
+
+from whalefall.base.money import Currency
+from whalefall.billing.usage import usage_daily
+
+
+@dataclass(frozen=True, slots=True)
+class DayTotal:
+    day: date
+    model: str
+    currency: Currency
+    num_requests: int
+    hit_tokens: int
+    miss_tokens: int
+    output_tokens: int
+    granted_nanos: int
+    paid_nanos: int
+
+
+def day_totals(conn: Connection, first: date, last: date) -> list[DayTotal]:
+    """From the first to the last day, both included, in UTC."""
+    sums = [
+        func.sum(usage_daily.c[name])
+        for name in (
+            "num_requests",
+            "hit_tokens",
+            "miss_tokens",
+            "output_tokens",
+            "granted_nanos",
+            "paid_nanos",
+        )
+    ]
+    keys = [usage_daily.c.day, usage_daily.c.model, usage_daily.c.currency]
+    query = (
+        select(*keys, *sums)
+        .where(usage_daily.c.day.between(_number(first), _number(last)))
+        .group_by(*keys)
+        .order_by(*keys)
+    )
+    return [
+        DayTotal(_day(row[0]), row[1], Currency(row[2]), *(int(value) for value in row[3:]))
+        for row in map(tuple, conn.execute(query))
+    ]
+
+
+def num_active_users(conn: Connection, first: date, last: date) -> int:
+    """Users with at least one charged request in those days."""
+    query = select(func.count(func.distinct(usage_daily.c.user_id))).where(
+        usage_daily.c.day.between(_number(first), _number(last))
+    )
+    return int(conn.execute(query).scalar_one())
+
+
+def _number(day: date) -> int:
+    return day.year * 10_000 + day.month * 100 + day.day
+
+
+def _day(number: int) -> date:
+    return date(number // 10_000, number // 100 % 100, number % 100)

@@ -1,0 +1,125 @@
+"""The operator's first page: the month at a glance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy import Connection
+
+from whalefall.accounts.directory import num_users
+from whalefall.base.money import Currency
+from whalefall.billing.overview import DayTotal, day_totals, num_active_users
+from whalefall.console.charts import Series
+from whalefall.console.pages.usage import UsageQuery, month_from
+from whalefall.console.routing import View
+from whalefall.console.session import Standing, Visit
+from whalefall.console.usage_export import Month
+
+NUM_MONTHS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Revenue:
+    currency: Currency
+    paid_nanos: int
+    granted_nanos: int
+    series: tuple[Series, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OverviewPage:
+    month: str
+    months: tuple[str, ...]
+    days: tuple[date, ...]
+    num_users: int
+    num_active_users: int
+    num_requests: int
+    hit_tokens: int
+    prompt_tokens: int
+    output_tokens: int
+    revenues: tuple[Revenue, ...]
+    requests: tuple[Series, ...]
+    tokens: tuple[Series, ...]
+
+
+async def load_overview(visit: Visit, query: UsageQuery) -> OverviewPage:
+    month = month_from(query.month, visit.now)
+    return await visit.database.read(_overview, month, Month.of(visit.now.date()))
+
+
+def _overview(conn: Connection, month: Month, current: Month) -> OverviewPage:
+    totals = day_totals(conn, month.first_day, month.last_day)
+    days = month.days
+    kinds = [
+        _series("hit", totals, days, lambda total: total.hit_tokens),
+        _series("miss", totals, days, lambda total: total.miss_tokens),
+        _series("output", totals, days, lambda total: total.output_tokens),
+    ]
+    models = sorted({total.model for total in totals})
+    by_model = [
+        _series(model, [each for each in totals if each.model == model], days, _requests)
+        for model in models
+    ]
+    return OverviewPage(
+        month=str(month),
+        months=tuple(_months(current, month)),
+        days=tuple(days),
+        num_users=num_users(conn),
+        num_active_users=num_active_users(conn, month.first_day, month.last_day),
+        num_requests=sum(total.num_requests for total in totals),
+        hit_tokens=kinds[0].total,
+        prompt_tokens=kinds[0].total + kinds[1].total,
+        output_tokens=kinds[2].total,
+        revenues=tuple(
+            _revenue(currency, [each for each in totals if each.currency is currency], days)
+            for currency in Currency
+            if any(each.currency is currency for each in totals)
+        ),
+        requests=tuple(sorted(by_model, key=lambda each: -each.total)),
+        tokens=tuple(kinds),
+    )
+
+
+def _revenue(currency: Currency, totals: Sequence[DayTotal], days: Sequence[date]) -> Revenue:
+    paid = _series("paid", totals, days, lambda total: total.paid_nanos)
+    granted = _series("granted", totals, days, lambda total: total.granted_nanos)
+    return Revenue(currency, paid.total, granted.total, (paid, granted))
+
+
+def _requests(total: DayTotal) -> int:
+    return total.num_requests
+
+
+def _series(
+    name: str,
+    totals: Sequence[DayTotal],
+    days: Sequence[date],
+    value: Callable[[DayTotal], int],
+) -> Series:
+    sums = dict.fromkeys(days, 0)
+    for total in totals:
+        sums[total.day] += value(total)
+    return Series(name, tuple(sums.values()))
+
+
+def _months(current: Month, chosen: Month) -> list[str]:
+    months = {str(chosen)}
+    month = current
+    for _ in range(NUM_MONTHS):
+        months.add(str(month))
+        month = month.previous
+    return sorted(months, reverse=True)
+
+
+VIEWS = (
+    View(
+        "/operator/overview",
+        "operator/overview.html",
+        load_overview,
+        "A month of the whole platform.",
+        query=UsageQuery,
+        standing=Standing.OPERATOR,
+    ),
+)
