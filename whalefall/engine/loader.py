@@ -42,7 +42,8 @@ def load_model(
         report("loading the model", index / len(names))
         targets[name].data = _read(checkpoint, name).to(parameter_dtype(name, dtype), copy=True)
     report("loading the model", 1.0)
-    return model.eval().requires_grad_(False), checkpoint.config
+    model.freeze()
+    return model, checkpoint.config
 
 
 def _refuse_broken(checkpoint: Checkpoint) -> None:

@@ -20,10 +20,20 @@ class MLP(nn.Module):
         self.gate_proj = Linear(dim, intermediate_size)
         self.up_proj = Linear(dim, intermediate_size)
         self.down_proj = Linear(intermediate_size, dim)
+        self._gate_up: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., dim] -> [..., dim]."""
-        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+        if self._gate_up is None:
+            return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+        gate, up = F.linear(x, self._gate_up).chunk(2, dim=-1)
+        return self.down_proj(F.silu(gate) * up)
+
+    def freeze(self) -> None:
+        """Lay gate_proj and up_proj out as one matrix, of which both become views: one product
+        instead of two. The rows, and so the results, are the same."""
+        self._gate_up = torch.cat((self.gate_proj.weight.data, self.up_proj.weight.data))
+        self.gate_proj.weight.data, self.up_proj.weight.data = self._gate_up.chunk(2)
 
 
 class Gate(nn.Module):

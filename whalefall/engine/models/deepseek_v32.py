@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from whalefall.engine.config import ModelConfig
-from whalefall.engine.kernels.reference.moe_experts import ROW_MULTIPLE
+from whalefall.engine.kernels.row_padding import pad_ids, pad_rows
 from whalefall.engine.layers.attention_plan import plan_attention
+from whalefall.engine.layers.distinct_rows import DistinctRows, distinct_rows
 from whalefall.engine.layers.linear import Linear
 from whalefall.engine.layers.mla import MLA, IndexerProbe, KeyChoice, PagedPass
 from whalefall.engine.layers.moe import MLP, MoE
@@ -178,6 +179,8 @@ class DeepseekV32ForCausalLM(nn.Module):
         self.model = DeepseekV32Model(config)
         self.lm_head = Linear(config.hidden_size, config.vocab_size)
         self.rotary = RotaryTable(config)
+        self._is_frozen = False
+        self._distinct_head: DistinctRows | None = None
         self.share_weights()
 
     def share_weights(self) -> None:
@@ -188,6 +191,15 @@ class DeepseekV32ForCausalLM(nn.Module):
         if mtp is not None:
             mtp.embed_tokens.weight = _parameter(self.model.embed_tokens)
             mtp.shared_head.head.weight = self.lm_head.weight
+
+    def freeze(self) -> None:
+        """No more training: prepare what serving profits from. Weights must not change later."""
+        self._is_frozen = True
+        self.eval().requires_grad_(False)
+        for module in self.modules():
+            if isinstance(module, MLP):
+                module.freeze()
+        self._distinct_head = distinct_rows(self.lm_head.weight)
 
     @property
     def decoder_layers(self) -> list[DecoderLayer]:
@@ -213,6 +225,8 @@ class DeepseekV32ForCausalLM(nn.Module):
         """Cast the parameters, except those that decide discrete choices: they stay in fp32."""
         for name, parameter in self.named_parameters():
             parameter.data = parameter.data.to(parameter_dtype(name, dtype))
+        if self._is_frozen:
+            self.freeze()
 
     def forward_dense(
         self,
@@ -255,7 +269,7 @@ class DeepseekV32ForCausalLM(nn.Module):
 
         Batch-invariant: a token's result has the same bits whatever chunk or batch it came in."""
         context = self._paged_pass(batch)
-        hidden = self.model.embed_tokens(_pad_rows(batch.token_ids))
+        hidden = self.model.embed_tokens(pad_ids(batch.token_ids))
         for layer in self.decoder_layers:
             hidden = layer.forward_paged(hidden, batch, context, cache, selections)
         return self.model.norm(hidden)[: batch.token_ids.shape[0]]
@@ -275,7 +289,7 @@ class DeepseekV32ForCausalLM(nn.Module):
         Fills the MTP layer's part of the same slots, so it runs for prompt tokens too."""
         mtp = self.mtp_layer
         assert mtp is not None, "the model has no MTP layer"
-        combined = mtp.combine(_pad_rows(hidden), _pad_rows(next_token_ids))
+        combined = mtp.combine(pad_rows(hidden), pad_ids(next_token_ids))
         context = self._paged_pass(batch)
         out = mtp.forward_paged(combined, batch, context, cache, selections)
         return mtp.shared_head.norm(out)[: batch.token_ids.shape[0]]
@@ -283,24 +297,19 @@ class DeepseekV32ForCausalLM(nn.Module):
     def compute_logits(self, hidden: Tensor) -> Tensor:
         """hidden [..., d] after the final norm -> fp32 [..., vocab]."""
         rows = hidden.reshape(-1, hidden.shape[-1])
-        logits = self.lm_head(_pad_rows(rows))[: rows.shape[0]]
+        head = self.lm_head if self._distinct_head is None else self._distinct_head.linear
+        logits = head(pad_rows(rows))[: rows.shape[0]]
         return logits.float().view(*hidden.shape[:-1], -1)
 
     def _paged_pass(self, batch: ForwardBatch) -> PagedPass:
         plan = plan_attention(batch, self.config.index_topk)
-        return PagedPass(self.rotary.at(_pad_rows(batch.positions)), plan)
+        return PagedPass(self.rotary.at(pad_ids(batch.positions)), plan)
 
     def _dense_pass(
         self, token_ids: Tensor, selections: Selections | None, probe: DenseProbe | None
     ) -> DensePass:
         positions = torch.arange(token_ids.shape[1], device=token_ids.device)
         return DensePass(self.rotary.at(positions), selections, probe)
-
-
-def _pad_rows(x: Tensor) -> Tensor:
-    """[T] or [T, d] -> the same with zero rows behind, to a multiple of ROW_MULTIPLE."""
-    missing = -x.shape[0] % ROW_MULTIPLE
-    return F.pad(x, (0,) * (2 * x.dim() - 1) + (missing,)) if missing else x
 
 
 def _parameter(module: nn.Embedding) -> nn.Parameter:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn import functional as F
 
-_ROW_MULTIPLE = 8
+from whalefall.engine.kernels.row_padding import pad_rows
 
 
 def indexer_scores(query: Tensor, key: Tensor, head_weights: Tensor) -> Tensor:
@@ -18,7 +17,7 @@ def indexer_scores(query: Tensor, key: Tensor, head_weights: Tensor) -> Tensor:
     T, H, D = query.shape[-3:]
     assert key.shape[-1] == D
     assert head_weights.shape[-2:] == (T, H)
-    rows = F.pad(query.float().flatten(-3, -2), (0, 0, 0, -(T * H) % _ROW_MULTIPLE))
+    rows = pad_rows(query.float().flatten(-3, -2))
     flat = (rows @ key.float().transpose(-1, -2))[..., : T * H, :]
     products = flat.reshape(*flat.shape[:-2], T, H, -1).relu()
     scores = products[..., 0, :] * head_weights[..., 0, None]

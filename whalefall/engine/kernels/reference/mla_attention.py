@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+
+from whalefall.engine.kernels.row_padding import pad_rows
 
 KEY_TILE = 256
 """Keys whose values are summed in one matrix product. Tiles are added in order, so trailing masked
 keys change no bit of the result, however many there are."""
-
-_ROW_MULTIPLE = 8
 
 
 def mla_attention(
@@ -25,10 +24,9 @@ def mla_attention(
     M, S = query[0].shape[1], keys[0].shape[1]
     assert S % KEY_TILE == 0
     assert S > 0
-    missing = -M % _ROW_MULTIPLE
-    q_latent, q_rope = (F.pad(part.float(), (0, 0, 0, missing)) for part in query)
-    if missing and hidden.shape[1] > 1:
-        hidden = F.pad(hidden, (0, 0, 0, missing), value=False)
+    q_latent, q_rope = (pad_rows(part.float()) for part in query)
+    if hidden.shape[1] > 1:
+        hidden = pad_rows(hidden)
     latent, rope_key = keys[0].float(), keys[1].float()
     scores = torch.bmm(q_latent, latent.transpose(1, 2))
     scores += torch.bmm(q_rope, rope_key.transpose(1, 2))

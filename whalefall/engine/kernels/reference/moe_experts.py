@@ -6,11 +6,8 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-ROW_MULTIPLE = 8
-"""CPU matrix products give a row the same bits whatever rows surround it, as long as their number
-is a multiple of this (measured, torch 2.13, float32 and bfloat16)."""
+from whalefall.engine.kernels.row_padding import pad_rows
 
 
 def moe_experts(
@@ -31,7 +28,7 @@ def moe_experts(
     counts = flat.bincount(minlength=len(experts)).tolist()
     sorted_rows = x.index_select(0, order.div(K, rounding_mode="floor"))
     outputs = [
-        _run_padded(expert, rows)
+        expert(pad_rows(rows))[: rows.shape[0]]
         for expert, rows in zip(experts, sorted_rows.split_with_sizes(counts), strict=True)
         if rows.shape[0]
     ]
@@ -40,10 +37,3 @@ def moe_experts(
     for slot in range(1, K):
         total = total + slots[:, slot].float() * expert_weights[:, slot, None]
     return total
-
-
-def _run_padded(expert: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
-    missing = -rows.shape[0] % ROW_MULTIPLE
-    if not missing:
-        return expert(rows)
-    return expert(F.pad(rows, (0, 0, 0, missing)))[: rows.shape[0]]

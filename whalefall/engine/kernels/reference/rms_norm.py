@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """x [..., D] any float dtype, weight [D] -> [..., D] in x's dtype.
 
-    Normalised in fp32, cast back, then multiplied by the weight: the checkpoint's own order."""
-    wide = x.float()
-    scale = torch.rsqrt(wide.square().mean(-1, keepdim=True) + eps)
-    return (wide * scale).to(x.dtype) * weight
+    x / sqrt(mean(x^2) + eps) in fp32, cast back, then multiplied by the weight: the checkpoint's
+    own order."""
+    return F.rms_norm(x.float(), (x.shape[-1],), None, eps).to(x.dtype) * weight
