@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
+from transformers.modeling_layers import MtpLayer
 
 from bench.parity import KINDS, Parity, hugging_face_model, load_saved, measure
+from whalefall.engine.loader import load_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -47,6 +50,53 @@ def test_without_differing_choices_the_engine_needs_no_telling(parity: Parity) -
     if parity.num_differing_choices == 0:
         assert parity.free < 1e-4
         assert parity.argmax_agreement == 1.0
+
+
+def test_mtp_layer_agrees_with_the_one_of_transformers(tmp_path: Path) -> None:
+    """Embedding first, hidden state after the final norm, own block, own norm."""
+    reference = hugging_face_model("v3")
+    kinds = type(reference.model.layers[3]), type(reference.model.norm)
+    theirs = MtpLayer(reference.config, *kinds, layer_idx=3).eval()
+    generator = torch.Generator().manual_seed(1)
+    for parameter in theirs.parameters():
+        if parameter.dim() > 1:
+            parameter.data.normal_(0, 0.08, generator=generator)
+        else:
+            parameter.data.uniform_(0.5, 1.5, generator=generator)
+    reference.save_pretrained(tmp_path)
+    save_file(_mtp_tensors(theirs.state_dict()), tmp_path / "mtp.safetensors")
+    model, config = load_model(tmp_path)
+    assert config.num_nextn_predict_layers == 1
+    tokens = torch.randint(0, 512, (1, 81), generator=generator)
+    with torch.no_grad():
+        hidden = reference.model(tokens[:, :-1]).last_hidden_state
+        positions = torch.arange(80)[None]
+        expected = theirs(
+            reference.model.embed_tokens(tokens[:, 1:]),
+            hidden,
+            position_embeddings=reference.model.rotary_emb(hidden, position_ids=positions),
+            attention_mask=None,
+            position_ids=positions,
+            past_key_values=None,
+        )
+        own = model.mtp_forward_dense(hidden, tokens[:, 1:])
+    assert float((own - expected).abs().max()) < 1e-4
+    assert float(expected.std()) > 0.3
+
+
+def _mtp_tensors(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """transformers' names of an MTP layer -> the checkpoint's, experts one by one."""
+    tensors = {}
+    for name, tensor in state.items():
+        plain = name.replace("mtp_block.", "").replace("post_norm", "shared_head.norm")
+        if "experts." in plain and "shared" not in plain:
+            for expert, weight in enumerate(tensor):
+                halves = ("gate", "up") if plain.endswith("gate_up_proj") else ("down",)
+                for half, part in zip(halves, weight.chunk(len(halves)), strict=True):
+                    tensors[f"mlp.experts.{expert}.{half}_proj.weight"] = part.clone()
+        else:
+            tensors[plain] = tensor
+    return {f"model.layers.4.{name}": tensor for name, tensor in tensors.items()}
 
 
 def test_bfloat16_stays_close_to_float32(tmp_path: Path) -> None:
