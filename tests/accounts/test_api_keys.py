@@ -10,6 +10,7 @@ from tests.support.fake_clock import FakeClock
 from whalefall.accounts.api_keys import (
     NUM_KEYS_MAX,
     APIKey,
+    KeyLimits,
     LastUsed,
     api_keys,
     authenticate,
@@ -42,6 +43,27 @@ def test_a_secret_opens_for_its_owner(database: Database, clock: FakeClock, user
     assert (caller.user_id, caller.api_key_id) == (user.id, key.id)
     assert (caller.api_key_name, caller.masked_key) == ("laptop", key.masked)
     assert caller.currency is user.currency
+
+
+def test_a_key_brings_its_limits_along(database: Database, clock: FakeClock, user: User) -> None:
+    limits = KeyLimits(requests_per_minute=60, concurrency=2)
+    key, secret = database.run(
+        create_api_key, user_id=user.id, name="slow", now=clock.now(), limits=limits
+    )
+    caller = database.run_read(authenticate, secret, clock.now())
+    assert caller is not None
+    assert caller.limits == key.limits == limits
+    assert database.run_read(list_api_keys, user.id) == [key]
+
+
+@pytest.mark.parametrize(
+    "limits", [KeyLimits(0), KeyLimits(None, -1), KeyLimits(concurrency=2**40)]
+)
+def test_limits_that_make_no_sense_are_refused(
+    database: Database, clock: FakeClock, user: User, limits: KeyLimits
+) -> None:
+    with pytest.raises(InvalidRequestError, match="is from 1 to"):
+        database.run(create_api_key, user_id=user.id, name="odd", now=clock.now(), limits=limits)
 
 
 def test_the_secret_is_stored_nowhere(database: Database, clock: FakeClock, user: User) -> None:

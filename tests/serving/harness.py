@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.support.fake_clock import FakeClock
 from tests.support.scripted_engine import Action, ScriptedEngine, one_by_one
-from whalefall.accounts.api_keys import Caller, authenticate, create_api_key
+from whalefall.accounts.api_keys import NO_LIMITS, Caller, KeyLimits, authenticate, create_api_key
 from whalefall.accounts.users import create_user
 from whalefall.base.db import Database, upgrade
 from whalefall.base.ids import new_id
@@ -68,14 +68,21 @@ class Harness:
     journal: Journal
     clock: FakeClock
 
-    async def caller(self, amount_nanos: int, currency: Currency = Currency.CNY) -> Caller:
+    async def caller(
+        self,
+        amount_nanos: int,
+        currency: Currency = Currency.CNY,
+        limits: KeyLimits = NO_LIMITS,
+    ) -> Caller:
         """A new user with one key and, unless zero, one grant."""
         now = self.clock.now()
         email = f"{new_id('someone')}@example.org"
         user = await self.database.write(create_user, email=email, now=now, currency=currency)
         if amount_nanos:
             await self.give(user.id, amount_nanos, currency)
-        _, secret = await self.database.write(create_api_key, user_id=user.id, name="test", now=now)
+        _, secret = await self.database.write(
+            create_api_key, user_id=user.id, name="test", now=now, limits=limits
+        )
         caller = await self.database.read(authenticate, secret, now)
         assert caller is not None
         return caller

@@ -10,10 +10,12 @@ import pytest
 from tests.serving.harness import Harness, all_events, asks, housekeeper, running, says, tokenizer
 from tests.support.events import joined_content, joined_reasoning
 from tests.support.scripted_engine import Die, Finish, Gate, Pause, Reject, ScriptedEngine
+from whalefall.accounts.api_keys import KeyLimits
 from whalefall.base.errors import (
     InsufficientBalanceError,
     InvalidRequestError,
     OverloadedError,
+    RateLimitedError,
 )
 from whalefall.base.money import NANOS_PER_UNIT, Currency
 from whalefall.billing.holds import open_holds
@@ -54,6 +56,21 @@ async def test_reply_is_charged_exactly_once_for_the_tokens_used(url: str, tmp_p
         cost = usage.prompt_tokens * MISS + usage.completion_tokens * OUTPUT
         assert balance.total_nanos == balance.available_nanos == ONE_YUAN - cost
         assert balance.held_nanos == 0
+
+
+async def test_limits_of_a_key_are_kept_and_free_of_charge(url: str, tmp_path: Path) -> None:
+    gate = Gate()
+    engine = ScriptedEngine([gate, *says("Hello")])
+    async with running(url, tmp_path, engine) as harness:
+        caller = await harness.caller(ONE_YUAN, limits=KeyLimits(concurrency=1))
+        first = await harness.platform.start_chat(caller, asks(max_tokens=10), Base())
+        held = (await harness.balance(caller)).held_nanos
+        with pytest.raises(RateLimitedError, match="concurrency limit of 1"):
+            await harness.platform.start_chat(caller, asks(), Base())
+        assert (await harness.balance(caller)).held_nanos == held
+        gate.open()
+        await all_events(first)
+        await all_events(await harness.platform.start_chat(caller, asks(), Base()))
 
 
 async def test_thinking_is_split_and_counted(url: str, tmp_path: Path) -> None:

@@ -7,18 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.fake_clock import FakeClock
-from whalefall.accounts.api_keys import Caller
+from whalefall.accounts.api_keys import NO_LIMITS, Caller, KeyLimits
 from whalefall.base.errors import OverloadedError, PlatformError, RateLimitedError
 from whalefall.base.money import Currency
 from whalefall.engine.client import EngineLoad
-from whalefall.serving.limiter import KeyLimits, Limiter
+from whalefall.serving.limiter import Limiter
 
 QUEUE = 100
-NO_LIMITS = KeyLimits()
 
 
-def caller(name: str) -> Caller:
-    return Caller(name, f"key_{name}", name, "sk-…", Currency.CNY)
+def caller(name: str, limits: KeyLimits = NO_LIMITS) -> Caller:
+    return Caller(name, f"key_{name}", name, "sk-…", Currency.CNY, limits)
 
 
 def waiting(num: int) -> EngineLoad:
@@ -28,7 +27,7 @@ def waiting(num: int) -> EngineLoad:
 def outcome(limiter: Limiter, name: str, load: EngineLoad) -> int:
     """The status the next request of this account would get; 200 for being let in."""
     try:
-        ticket = limiter.enter(caller(name), NO_LIMITS, load, 10)
+        ticket = limiter.enter(caller(name), load, 10)
     except PlatformError as error:
         return error.status
     limiter.leave(ticket, 0)
@@ -38,14 +37,14 @@ def outcome(limiter: Limiter, name: str, load: EngineLoad) -> int:
 def test_without_load_there_is_no_limit_at_all() -> None:
     limiter = Limiter(FakeClock(), QUEUE)
     for _ in range(2000):
-        limiter.enter(caller("a"), NO_LIMITS, waiting(0), 1000)
+        limiter.enter(caller("a"), waiting(0), 1000)
 
 
 def test_under_load_the_heavy_account_is_slowed_down_and_the_light_one_is_not() -> None:
     limiter = Limiter(FakeClock(), QUEUE)
     for _ in range(90):
-        limiter.enter(caller("heavy"), NO_LIMITS, waiting(0), 1000)
-    limiter.enter(caller("light"), NO_LIMITS, waiting(0), 10)
+        limiter.enter(caller("heavy"), waiting(0), 1000)
+    limiter.enter(caller("light"), waiting(0), 10)
     assert outcome(limiter, "heavy", waiting(80)) == 429
     assert outcome(limiter, "light", waiting(80)) == 200
     assert outcome(limiter, "newcomer", waiting(99)) == 200
@@ -54,7 +53,7 @@ def test_under_load_the_heavy_account_is_slowed_down_and_the_light_one_is_not() 
 def test_full_queue_is_429_for_who_filled_it_and_503_for_the_others() -> None:
     limiter = Limiter(FakeClock(), QUEUE)
     for _ in range(QUEUE):
-        limiter.enter(caller("heavy"), NO_LIMITS, waiting(0), 100)
+        limiter.enter(caller("heavy"), waiting(0), 100)
     assert outcome(limiter, "heavy", waiting(QUEUE)) == 429
     assert outcome(limiter, "newcomer", waiting(QUEUE)) == 503
 
@@ -62,10 +61,10 @@ def test_full_queue_is_429_for_who_filled_it_and_503_for_the_others() -> None:
 def test_use_is_forgiven_with_time() -> None:
     clock = FakeClock()
     limiter = Limiter(clock, QUEUE)
-    ticket = limiter.enter(caller("heavy"), NO_LIMITS, waiting(0), 1_000_000)
+    ticket = limiter.enter(caller("heavy"), waiting(0), 1_000_000)
     limiter.leave(ticket, 1_000_000)
     for _ in range(9):
-        limiter.enter(caller("other"), NO_LIMITS, waiting(0), 100)
+        limiter.enter(caller("other"), waiting(0), 100)
     assert outcome(limiter, "heavy", waiting(90)) == 429
     clock.advance(3600)
     assert outcome(limiter, "heavy", waiting(90)) == 200
@@ -75,28 +74,28 @@ def test_key_limits_hold_and_recover() -> None:
     clock = FakeClock()
     limiter = Limiter(clock, QUEUE)
     limits = KeyLimits(requests_per_minute=3, tokens_per_minute=100, concurrency=2)
-    tickets = [limiter.enter(caller("a"), limits, waiting(0), 10) for _ in range(2)]
+    tickets = [limiter.enter(caller("a", limits), waiting(0), 10) for _ in range(2)]
     with pytest.raises(RateLimitedError, match=r"concurrency is 3, which exceeds .* limit of 2"):
-        limiter.enter(caller("a"), limits, waiting(0), 10)
+        limiter.enter(caller("a", limits), waiting(0), 10)
     limiter.leave(tickets[0], 50)
     with pytest.raises(RateLimitedError, match="Rate limit reached for TPM"):
-        limiter.enter(caller("a"), limits, waiting(0), 31)
-    limiter.leave(limiter.enter(caller("a"), limits, waiting(0), 30), 0)
+        limiter.enter(caller("a", limits), waiting(0), 31)
+    limiter.leave(limiter.enter(caller("a", limits), waiting(0), 30), 0)
     with pytest.raises(RateLimitedError, match="Rate limit reached for RPM"):
-        limiter.enter(caller("a"), limits, waiting(0), 0)
+        limiter.enter(caller("a", limits), waiting(0), 0)
     clock.advance(61)
-    limiter.enter(caller("a"), limits, waiting(0), 100)
+    limiter.enter(caller("a", limits), waiting(0), 100)
 
 
 def test_leaving_twice_counts_once() -> None:
     limiter = Limiter(FakeClock(), QUEUE)
     limits = KeyLimits(concurrency=1)
-    ticket = limiter.enter(caller("a"), limits, waiting(0), 1)
+    ticket = limiter.enter(caller("a", limits), waiting(0), 1)
     limiter.leave(ticket, 1)
     limiter.leave(ticket, 1)
-    limiter.enter(caller("a"), limits, waiting(0), 1)
+    limiter.enter(caller("a", limits), waiting(0), 1)
     with pytest.raises(RateLimitedError):
-        limiter.enter(caller("a"), limits, waiting(0), 1)
+        limiter.enter(caller("a", limits), waiting(0), 1)
 
 
 @given(
@@ -111,7 +110,7 @@ def test_everyone_is_refused_only_when_the_queue_is_full(
     tickets = []
     for name, num_waiting, tokens in steps:
         try:
-            ticket = limiter.enter(caller(name), NO_LIMITS, waiting(num_waiting), tokens)
+            ticket = limiter.enter(caller(name), waiting(num_waiting), tokens)
         except OverloadedError:
             assert num_waiting >= QUEUE
         except RateLimitedError:

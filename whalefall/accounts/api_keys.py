@@ -7,11 +7,12 @@ import hmac
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     Connection,
     ForeignKey,
@@ -38,6 +39,7 @@ from whalefall.base.tables import Instant, metadata, micros_from_instant
 NAME_LENGTH_MAX = 64
 NUM_KEYS_MAX = 100
 """Usable keys one user may have at a time."""
+LIMIT_MAX = 1_000_000_000
 _SECRET = re.compile(r"sk-[0-9a-f]{32}")
 
 api_keys = Table(
@@ -52,9 +54,24 @@ api_keys = Table(
     Column("last_used_at", Instant),
     Column("expires_at", Instant),
     Column("revoked_at", Instant),
+    Column("requests_per_minute", BigInteger),
+    Column("tokens_per_minute", BigInteger),
+    Column("concurrency", BigInteger),
     UniqueConstraint("digest"),
     Index(None, "user_id"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLimits:
+    """Fixed limits of one API key; None: none."""
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    concurrency: int | None = None
+
+
+NO_LIMITS = KeyLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +83,7 @@ class Caller:
     api_key_name: str
     masked_key: str
     currency: Currency
+    limits: KeyLimits = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +98,7 @@ class APIKey:
     last_used_at: datetime | None = None
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
+    limits: KeyLimits = NO_LIMITS
 
 
 def create_api_key(
@@ -89,9 +108,10 @@ def create_api_key(
     name: str,
     now: datetime,
     expires_at: datetime | None = None,
+    limits: KeyLimits = NO_LIMITS,
 ) -> tuple[APIKey, str]:
-    """A new key and its secret, which exists nowhere else. InvalidRequestError for an odd name,
-    an expiry in the past or too many keys; NotFoundError for an unknown user."""
+    """A new key and its secret, which exists nowhere else. InvalidRequestError for an odd name or
+    limit, an expiry in the past or too many keys; NotFoundError for an unknown user."""
     if expires_at is not None and expires_at <= now:
         raise InvalidRequestError("the key would have expired before it was made")
     get_user(conn, user_id)
@@ -105,8 +125,9 @@ def create_api_key(
         masked=mask(secret),
         created_at=now,
         expires_at=expires_at,
+        limits=_checked_limits(limits),
     )
-    values = {column: getattr(key, column) for column in APIKey.__slots__}
+    values = {column: getattr(key, column) for column in _KEY_FIELDS} | asdict(limits)
     conn.execute(insert(api_keys).values(**values, digest=_digest(secret)))
     return key, secret
 
@@ -127,8 +148,8 @@ def authenticate(conn: Connection, secret: str, now: datetime) -> Caller | None:
     row = _FIND.row(conn, {"digest": digest, "now": micros_from_instant(now)})
     if row is None or not hmac.compare_digest(row[0], digest):
         return None
-    _, user_id, api_key_id, name, masked, currency = row
-    return Caller(user_id, api_key_id, name, masked, Currency(currency))
+    _, user_id, api_key_id, name, masked, currency, *limits = row
+    return Caller(user_id, api_key_id, name, masked, Currency(currency), KeyLimits(*limits))
 
 
 def list_api_keys(conn: Connection, user_id: str | None = None) -> list[APIKey]:
@@ -192,7 +213,8 @@ class LastUsed:
         return pending
 
 
-_COLUMNS = [api_keys.c[name] for name in APIKey.__slots__]
+_KEY_FIELDS = [name for name in APIKey.__slots__ if name != "limits"]
+_COLUMNS = [api_keys.c[name] for name in [*_KEY_FIELDS, *KeyLimits.__slots__]]
 
 _FIND = Prepared(
     select(
@@ -202,6 +224,7 @@ _FIND = Prepared(
         api_keys.c.name,
         api_keys.c.masked,
         users.c.currency,
+        *(api_keys.c[name] for name in KeyLimits.__slots__),
     )
     .join(users, users.c.id == api_keys.c.user_id)
     .where(
@@ -239,9 +262,17 @@ def _checked_name(name: str) -> str:
     return stripped
 
 
+def _checked_limits(limits: KeyLimits) -> KeyLimits:
+    for name, value in asdict(limits).items():
+        if value is not None and not 1 <= value <= LIMIT_MAX:
+            raise InvalidRequestError(f"a key's {name} is from 1 to {LIMIT_MAX}, or not limited")
+    return limits
+
+
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("ascii")).hexdigest()
 
 
 def _key_from_row(row: Row[*tuple[Any, ...]]) -> APIKey:
-    return APIKey(*row)
+    num_fields = len(_KEY_FIELDS)
+    return APIKey(*row[:num_fields], KeyLimits(*row[num_fields:]))

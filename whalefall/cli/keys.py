@@ -8,7 +8,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from whalefall.accounts.api_keys import APIKey, create_api_key, list_api_keys, revoke_api_key
+from whalefall.accounts.api_keys import (
+    APIKey,
+    KeyLimits,
+    create_api_key,
+    list_api_keys,
+    revoke_api_key,
+)
 from whalefall.base.clock import SystemClock
 from whalefall.base.errors import PlatformError
 from whalefall.cli.output import (
@@ -34,6 +40,11 @@ def create(
     expires: Annotated[
         str | None, typer.Option(help="Date or instant after which it stops, e.g. 2027-01-31.")
     ] = None,
+    rpm: Annotated[int | None, typer.Option(help="At most so many requests a minute.")] = None,
+    tpm: Annotated[int | None, typer.Option(help="At most so many tokens a minute.")] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(help="At most so many requests at a time.")
+    ] = None,
     data_dir: DataDir = None,
     as_json: AsJSON = False,
 ) -> None:
@@ -46,6 +57,7 @@ def create(
                 name=name,
                 now=SystemClock().now(),
                 expires_at=instant_from_text(expires) if expires else None,
+                limits=KeyLimits(rpm, tpm, concurrency),
             )
         except PlatformError as error:
             fail(error.message)
@@ -83,7 +95,7 @@ def revoke(
     write_record("API key", _row(key), as_json=as_json)
 
 
-def _row(key: APIKey) -> dict[str, str | None]:
+def _row(key: APIKey) -> dict[str, str | int | None]:
     return {
         "id": key.id,
         "user_id": key.user_id,
@@ -93,6 +105,9 @@ def _row(key: APIKey) -> dict[str, str | None]:
         "last_used_at": _text(key.last_used_at),
         "expires_at": _text(key.expires_at),
         "revoked_at": _text(key.revoked_at),
+        "rpm": key.limits.requests_per_minute,
+        "tpm": key.limits.tokens_per_minute,
+        "concurrency": key.limits.concurrency,
     }
 
 

@@ -10,7 +10,7 @@ import math
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
-from whalefall.accounts.api_keys import Caller
+from whalefall.accounts.api_keys import NO_LIMITS, Caller, KeyLimits
 from whalefall.base.clock import Clock
 from whalefall.base.errors import OverloadedError, RateLimitedError
 from whalefall.engine.client import EngineLoad
@@ -26,15 +26,6 @@ NUM_ACCOUNTS_MAX = 10_000
 WINDOW_SECONDS = 60.0
 
 BUSY_TEXT = "Rate limit reached: you are sending requests too quickly. Please pace your requests."
-
-
-@dataclass(frozen=True, slots=True)
-class KeyLimits:
-    """Fixed limits of one API key; None: none."""
-
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
-    concurrency: int | None = None
 
 
 @dataclass(slots=True)
@@ -85,17 +76,15 @@ class Limiter:
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
         self._keys: dict[str, _Key] = {}
 
-    def enter(
-        self, caller: Caller, limits: KeyLimits, load: EngineLoad, num_prompt_tokens: int
-    ) -> Ticket:
+    def enter(self, caller: Caller, load: EngineLoad, num_prompt_tokens: int) -> Ticket:
         """Let a request in or raise RateLimitedError (this caller) or OverloadedError (all)."""
         now = self._clock.monotonic()
-        self._check_key(caller.api_key_id, limits, now, num_prompt_tokens)
+        self._check_key(caller.api_key_id, caller.limits, now, num_prompt_tokens)
         self._check_load(caller.user_id, load, now)
         account = self._account(caller.user_id)
         account.num_running += 1
         account.add(num_prompt_tokens, now)
-        if limits != KeyLimits():
+        if caller.limits != NO_LIMITS:
             key = self._keys.setdefault(caller.api_key_id, _Key())
             key.num_running += 1
             key.requests.append(now)
@@ -150,7 +139,7 @@ class Limiter:
         self, api_key_id: str, limits: KeyLimits, now: float, num_prompt_tokens: int
     ) -> None:
         key = self._keys.get(api_key_id)
-        if limits == KeyLimits():
+        if limits == NO_LIMITS:
             return
         key = key or _Key()
         key.forget_before(now - WINDOW_SECONDS)

@@ -20,7 +20,7 @@ from whalefall.engine.request import EngineRequest, StructureSpec
 from whalefall.serving.authentication import Authenticator
 from whalefall.serving.generation import ActiveGeneration, Assignment, ServingLimits
 from whalefall.serving.journal import Journal, JournalFullError
-from whalefall.serving.limiter import KeyLimits, Limiter, Ticket
+from whalefall.serving.limiter import Limiter, Ticket
 from whalefall.serving.metering import Meter
 from whalefall.serving.models import ModelRegistry, Route
 from whalefall.serving.pipeline import OutputPipeline
@@ -119,7 +119,7 @@ class LocalPlatform:
             request.max_tokens, len(prompt), engine.model_info.max_model_len, thinking=thinking
         )
         generation_id = new_response_id()
-        ticket = self._limiter.enter(caller, KeyLimits(), engine.load(), len(prompt))
+        ticket = self._limiter.enter(caller, engine.load(), len(prompt))
         try:
             hold = await self._meter.hold(
                 caller, generation_id, route, num_prompt_tokens=len(prompt), max_tokens=max_tokens
