@@ -29,6 +29,7 @@ _NUCLEUS_THRESHOLDS = (1e-3, 3e-5, 1e-6)
 """Shares of the mass that are tried as the least weight in a nucleus before all are sorted."""
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 
@@ -126,23 +127,23 @@ def _weights(logits: Floats, maximum: float, temperature: float) -> Floats:
     """exp((logits - maximum) / temperature) [V]: softmax before the division by its sum."""
     weights = np.subtract(logits, np.float32(maximum))
     if temperature != 1.0:
-        weights /= np.float32(max(temperature, 1e-6))
+        weights *= np.float32(1.0 / max(temperature, 1e-6))
     return np.exp(weights, out=weights)
 
 
 def _invert(weights: Floats, noise: float) -> int:
     """The token at `noise` of the cumulative distribution, in order of ids. One of weight zero is
     never chosen: should rounding lead past the end, it is the last one that has a weight."""
-    place = _find(weights, noise * float(_sum(weights)), "right")
+    ends = _chunk_ends(weights)
+    place = _find(weights, ends, noise * ends[-1], "right")
     if place < weights.shape[0] and weights[place] > 0.0:
         return place
     return int(np.flatnonzero(weights)[-1])
 
 
-def _find(weights: Floats, target: float, side: Literal["left", "right"]) -> int:
+def _find(weights: Floats, ends: Doubles, target: float, side: Literal["left", "right"]) -> int:
     """Where the cumulative weight reaches ("left") or exceeds ("right") the target: first in which
     chunk, then where inside it; the length of the row if nowhere."""
-    ends = np.cumsum(_chunk_sums(weights))
     chunk = int(np.searchsorted(ends, target, side=side))
     before = 0.0 if chunk == 0 else ends[chunk - 1]
     start = chunk * _CHUNK
@@ -150,12 +151,10 @@ def _find(weights: Floats, target: float, side: Literal["left", "right"]) -> int
     return start + int(np.searchsorted(inside, target - before, side=side))
 
 
-def _sum(weights: Floats) -> np.float64:
-    return np.cumsum(_chunk_sums(weights))[-1]
-
-
-def _chunk_sums(weights: Floats) -> NDArray[np.float64]:
-    return np.add.reduceat(weights, np.arange(0, weights.shape[0], _CHUNK)).astype(np.float64)
+def _chunk_ends(weights: Floats) -> Doubles:
+    """The cumulative weight at the end of each chunk; the last is the sum of all."""
+    starts = np.arange(0, weights.shape[0], _CHUNK)
+    return np.cumsum(np.add.reduceat(weights, starts), dtype=np.float64)
 
 
 def _cut_to_nucleus(weights: Floats, top_p: float) -> None:
@@ -164,7 +163,7 @@ def _cut_to_nucleus(weights: Floats, top_p: float) -> None:
 
     All weights above a threshold form the beginning of the sorted order, so when they hold top_p
     already, nothing below them needs sorting."""
-    wanted = float(_sum(weights)) * top_p
+    wanted = float(_chunk_ends(weights)[-1]) * top_p
     candidates = weights
     for threshold in _NUCLEUS_THRESHOLDS:
         likely = weights[weights >= np.float32(threshold * wanted)]
@@ -172,7 +171,8 @@ def _cut_to_nucleus(weights: Floats, top_p: float) -> None:
             candidates = likely
             break
     descending = np.ascontiguousarray(np.sort(candidates)[::-1])
-    num_kept = min(_find(descending, wanted, "left") + 1, descending.shape[0])
+    place = _find(descending, _chunk_ends(descending), wanted, "left")
+    num_kept = min(place + 1, descending.shape[0])
     border = descending[num_kept - 1]
     num_above = int(np.count_nonzero(descending > border))
     at_border = np.flatnonzero(weights == border)
@@ -184,7 +184,7 @@ def _logprobs(logits: Floats, token_id: int, num_top: int) -> TokenLogprobs:
     """Log softmax of the raw logits [V], before masks, penalties and temperature. Alternatives
     come likeliest first, the lowest id among equals."""
     maximum = float(logits.max())
-    logsumexp = maximum + math.log(_sum(_weights(logits, maximum, 1.0)))
+    logsumexp = maximum + math.log(_chunk_ends(_weights(logits, maximum, 1.0))[-1])
     likely = _largest(logits, num_top)
     values = np.maximum(logits[likely].astype(np.float64) - logsumexp, LOGPROB_FLOOR)
     top = list(zip(likely.tolist(), values.tolist(), strict=True))
