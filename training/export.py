@@ -22,7 +22,8 @@ from training.vocabulary import SubVocabulary
 from whalefall.chat.formats.v3_2 import V32Format
 from whalefall.chat.messages import ChatRequest, Message, Role
 from whalefall.chat.tokenizer import Tokenizer
-from whalefall.engine.checkpoint import INDEX_NAME, save_checkpoint
+from whalefall.engine.checkpoint import INDEX_NAME
+from whalefall.engine.checkpoint_writer import save_checkpoint
 from whalefall.engine.config import ModelConfig
 from whalefall.engine.fp8 import SCALE_SUFFIX, quantize
 from whalefall.engine.loader import load_model

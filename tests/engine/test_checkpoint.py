@@ -10,8 +10,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tests.support.tiny_model import TINY_V2_LITE, TINY_V3, TINY_V32, random_tokens, tiny_model
-from whalefall.engine import checkpoint as checkpoint_module
-from whalefall.engine.checkpoint import INDEX_NAME, describe, is_quantized, save_checkpoint
+from whalefall.engine import checkpoint_writer
+from whalefall.engine.checkpoint import INDEX_NAME, describe
+from whalefall.engine.checkpoint_writer import is_quantized, save_checkpoint
 from whalefall.engine.config import ModelConfig, QuantizationConfig
 from whalefall.engine.errors import CheckpointError
 from whalefall.engine.loader import load_model
@@ -125,7 +126,7 @@ def test_large_checkpoints_are_cut_into_shards(tmp_path: Path) -> None:
     files = sorted(path.name for path in tmp_path.glob("*.safetensors"))
     assert len(files) == 3
     assert files[0] == "model-00001-of-00003.safetensors"
-    limit = checkpoint_module.SHARD_BYTES_MAX
+    limit = checkpoint_writer.SHARD_BYTES_MAX
     assert min((tmp_path / name).stat().st_size for name in files) < limit
     assert describe(tmp_path).problems == ()
     small = saved(tmp_path)

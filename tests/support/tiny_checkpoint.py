@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.support.tiny_model import TINY_V32, tiny_model
-from whalefall.engine.checkpoint import save_checkpoint, shared_names
+from whalefall.engine.checkpoint import shared_names
+from whalefall.engine.checkpoint_writer import save_checkpoint
 from whalefall.engine.config import ModelConfig
 
 

@@ -7,7 +7,19 @@ import sys
 import typer
 
 from whalefall.base.errors import PlatformError
-from whalefall.cli import db, doctor, keys, ledger, model, money, prices, serve, tokens, users
+from whalefall.cli import (
+    db,
+    doctor,
+    keys,
+    ledger,
+    model,
+    money,
+    prices,
+    serve,
+    tokens,
+    usage,
+    users,
+)
 
 app = typer.Typer(
     name="whalefall",
@@ -23,6 +35,7 @@ app.command()(money.grant)
 app.command("top-up")(money.top_up)
 app.command()(tokens.tokens)
 app.add_typer(prices.app, name="prices")
+app.add_typer(usage.app, name="usage")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(model.app, name="model")
 app.add_typer(db.app, name="db")

@@ -1,7 +1,8 @@
-"""Checkpoint directories in the Hugging Face layout: which tensors there are, where they lie,
-whether they are what the config promises, and how they are written.
+"""Checkpoint directories in the Hugging Face layout: which tensors there are, where they lie, and
+whether they are what the config promises.
 
-It knows files, names and shapes; what the values mean is the model's business."""
+It knows files, names and shapes; what the values mean is the model's business. Describing one
+needs no torch, which takes seconds to import: only reading a tensor does."""
 
 from __future__ import annotations
 
@@ -11,50 +12,34 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 
 from whalefall.engine.config import ModelConfig
 from whalefall.engine.errors import CheckpointError
-from whalefall.engine.fp8 import BLOCK, SCALE_SUFFIX, quantize
 from whalefall.engine.shapes import expected_shapes
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = [
     "Checkpoint",
     "Description",
     "describe",
     "expected_shapes",
-    "is_quantized",
     "problems",
-    "save_checkpoint",
     "shared_names",
     "weight_block_size",
 ]
 
 INDEX_NAME = "model.safetensors.index.json"
-SHARD_BYTES_MAX = 45 << 20
+SCALE_SUFFIX = "_scale_inv"
+BLOCK = (128, 128)
+"""Rows and columns of a weight that share one scale, unless the config says otherwise."""
 _HEADER_BYTES_MAX = 100 << 20
 _FP8 = "F8_E4M3"
 _DTYPES = ("F32", "BF16", "F16", _FP8)
-_QUANTIZED_PARTS = (
-    "gate_proj",
-    "up_proj",
-    "down_proj",
-    "q_proj",
-    "q_a_proj",
-    "q_b_proj",
-    "kv_a_proj_with_mqa",
-    "kv_b_proj",
-    "o_proj",
-    "wq_b",
-    "wk",
-)
-"""What DeepSeek keeps in FP8. Embeddings, head, norms, router, eh_proj and the indexer's head
-weights stay in bf16 or fp32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +96,7 @@ class Checkpoint:
         path = self.entries[name].file
         if path not in self._open:
             self._open[path] = safe_open(str(path), framework="pt")
-        tensor = self._open[path].get_tensor(name)
-        assert isinstance(tensor, Tensor)
+        tensor: Tensor = self._open[path].get_tensor(name)
         return tensor
 
     def scale_name(self, name: str) -> str | None:
@@ -190,76 +174,6 @@ def _scale_problems(checkpoint: Checkpoint, entry: TensorEntry) -> Iterator[str]
 
 def weight_block_size(config: ModelConfig) -> tuple[int, int]:
     return config.quantization.weight_block_size if config.quantization else BLOCK
-
-
-def save_checkpoint(
-    directory: Path, config: ModelConfig, state: Mapping[str, Tensor], *, fp8: bool = True
-) -> None:
-    """Write config.json, the shards and their index, replacing an older checkpoint.
-
-    `state` is a model's state_dict, or at least every name of `expected_shapes`; names that repeat
-    a tensor are left out. Where the config has a quantization, and unless `fp8` is off, the
-    matrices that DeepSeek quantises become e4m3 with scales; the rest is bf16, the correction bias
-    fp32.
-    Raises CheckpointError when `state` is not what the config says."""
-    if not fp8:
-        config = replace(config, quantization=None)
-    tensors = dict(_stored(state, config))
-    directory.mkdir(parents=True, exist_ok=True)
-    shards = _split(tensors)
-    names = [f"model-{i + 1:05d}-of-{len(shards):05d}.safetensors" for i in range(len(shards))]
-    for file_name, shard in zip(names, shards, strict=True):
-        save_file(shard, str(directory / file_name), metadata={"format": "pt"})
-    for path in directory.glob("*.safetensors"):
-        if path.name not in names:
-            path.unlink()
-    weight_map = {
-        name: file_name for file_name, shard in zip(names, shards, strict=True) for name in shard
-    }
-    index = {
-        "metadata": {"total_size": sum(tensor.nbytes for tensor in tensors.values())},
-        "weight_map": weight_map,
-    }
-    (directory / INDEX_NAME).write_text(json.dumps(index, indent=1) + "\n", "utf-8")
-    (directory / "config.json").write_text(json.dumps(config.to_dict(), indent=2) + "\n", "utf-8")
-
-
-def is_quantized(name: str) -> bool:
-    """Whether DeepSeek's checkpoints keep this tensor in FP8."""
-    parts = name.split(".")
-    return parts[-1] == "weight" and parts[-2] in _QUANTIZED_PARTS
-
-
-def _stored(state: Mapping[str, Tensor], config: ModelConfig) -> Iterator[tuple[str, Tensor]]:
-    block = weight_block_size(config)
-    for name, shape in expected_shapes(config).items():
-        tensor = state.get(name)
-        if tensor is None or tuple(tensor.shape) != shape:
-            found = "missing" if tensor is None else f"of the shape {list(tensor.shape)}"
-            raise CheckpointError(f"{name} should have the shape {list(shape)} and is {found}")
-        tensor = tensor.detach()
-        if config.quantization is not None and is_quantized(name):
-            is_ue8m0 = config.quantization.scale_fmt == "ue8m0"
-            weight, scale = quantize(tensor, block, power_of_two=is_ue8m0)
-            yield name, weight
-            yield name + SCALE_SUFFIX, scale
-        elif name.endswith("e_score_correction_bias"):
-            yield name, tensor.float().contiguous()
-        else:
-            yield name, tensor.to(torch.bfloat16).contiguous()
-
-
-def _split(tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
-    """Shards below the size limit; a tensor above it stands alone."""
-    shards: list[dict[str, Tensor]] = [{}]
-    size = 0
-    for name, tensor in tensors.items():
-        if shards[-1] and size + tensor.nbytes > SHARD_BYTES_MAX:
-            shards.append({})
-            size = 0
-        shards[-1][name] = tensor
-        size += tensor.nbytes
-    return shards
 
 
 def _without_absent_mtp(config: ModelConfig, names: Iterable[str]) -> ModelConfig:

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from whalefall.engine.checkpoint import BLOCK, SCALE_SUFFIX
 from whalefall.engine.kernels.reference.fp8_quantize import fp8_quantize
 
-SCALE_SUFFIX = "_scale_inv"
-BLOCK = (128, 128)
+__all__ = ["BLOCK", "SCALE_SUFFIX", "quantize"]
 
 
 def quantize(

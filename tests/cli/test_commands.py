@@ -1,0 +1,116 @@
+"""Every command as an operator runs it: its own process, a real database, JSON on stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.server import run_command
+from tests.support.tiny_model import TINY_V32, tiny_model
+from whalefall.engine.checkpoint_writer import save_checkpoint
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+RECORDED = ROOT / "tests" / "golden" / "recorded"
+
+
+@pytest.fixture
+def environ() -> dict[str, str]:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("WHALEFALL_")}
+    return clean | {"COLUMNS": "200"}
+
+
+def run(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "whalefall", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env=environ,
+    )
+
+
+def test_an_account_from_creation_to_suspension(tmp_path: Path, environ: dict[str, str]) -> None:
+    def command(*arguments: str) -> Any:  # noqa: ANN401 - whatever the command's JSON is
+        return run_command(tmp_path, environ, *arguments)
+
+    user = command("users", "create", "Ann@Example.org", "--currency", "USD")
+    assert (user["email"], user["currency"], user["role"]) == ("ann@example.org", "USD", "user")
+    made = command("grant", "ann@example.org", "12.50", "--expires", "2099-01-31")
+    assert (made["amount"], made["currency"]) == ("12.50", "USD")
+    assert made["expires_at"] == "2099-02-01T00:00:00+00:00"
+    for _ in range(2):
+        paid = command("top-up", "ann@example.org", "1", "--idempotency-key", "order-1")
+    assert (paid["granted_balance"], paid["topped_up_balance"]) == ("12.50", "1.00")
+    key = command("keys", "create", "--user", "ann@example.org", "--name", "laptop")
+    assert key["api_key"].startswith("sk-")
+    assert len(key["api_key"]) == 35
+    (listed,) = command("keys", "list", "--user", "ann@example.org")
+    assert key["api_key"] not in json.dumps(listed)
+    assert command("keys", "revoke", listed["id"])["revoked_at"] is not None
+    assert command("users", "suspend", "ann@example.org")["is_suspended"]
+    assert [each["email"] for each in command("users", "list")] == ["ann@example.org"]
+    assert command("ledger", "verify")["ok"]
+    zip_path = tmp_path / "usage.zip"
+    exported = command("usage", "export", "--user", "ann@example.org", "--output", str(zip_path))
+    assert exported["requests"] == 0
+    assert len(zipfile.ZipFile(zip_path).namelist()) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("grant", "nobody@example.org", "1"), "there is no user nobody@example.org"),
+        (("users", "create", "not an address"), "that is not an e-mail address"),
+        (("keys", "revoke", "key_0"), "there is no API key key_0"),
+        (("usage", "export", "--user", "a@b", "--month", "2026"), "is not a month"),
+        (("model", "info", "/nowhere"), "/nowhere"),
+    ],
+)
+def test_refusals_say_what_to_what_and_end_with_a_status(
+    tmp_path: Path, environ: dict[str, str], arguments: tuple[str, ...], text: str
+) -> None:
+    done = run(environ | {"WHALEFALL_DATA_DIR": str(tmp_path)}, *arguments)
+    assert done.returncode != 0
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_recorded_requests_count_as_the_real_api_counted_them(environ: dict[str, str]) -> None:
+    chat = run(environ, "tokens", str(RECORDED / "chat_request.json"), "--format", "v3", "--json")
+    assert json.loads(chat.stdout)["tokens"] == 36
+    completion = run(environ, "tokens", str(RECORDED / "fim_request.json"), "--json")
+    assert json.loads(completion.stdout)["tokens"] == 7
+    text = run(environ, "tokens", "Hello, 世界!", "--json")
+    assert "".join(json.loads(text.stdout)["pieces"]) == "Hello, 世界!"
+
+
+def test_prices_in_force_are_those_of_v3_2(environ: dict[str, str]) -> None:
+    shown = json.loads(run(environ, "prices", "show", "--model", "deepseek-chat", "--json").stdout)
+    figures = {
+        row["currency"]: (row["cache_hit"], row["cache_miss"], row["output"]) for row in shown
+    }
+    assert figures == {"CNY": ("0.2", "2", "3"), "USD": ("0.028", "0.28", "0.42")}
+
+
+def test_model_check_names_what_is_missing(tmp_path: Path, environ: dict[str, str]) -> None:
+    model = tiny_model()
+    state = dict(model.state_dict())
+    save_checkpoint(tmp_path / "whole", TINY_V32, state)
+    whole = json.loads(run(environ, "model", "check", str(tmp_path / "whole"), "--json").stdout)
+    assert whole["ok"], whole["problems"]
+    del state["model.norm.weight"]
+    save_checkpoint(tmp_path / "broken", TINY_V32, state)
+    done = run(environ, "model", "check", str(tmp_path / "broken"), "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["problems"] == ["model.norm.weight is missing"]
