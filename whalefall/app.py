@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +44,7 @@ from whalefall.serving.models import (
     ServedModel,
 )
 from whalefall.serving.platform import Platform
-from whalefall.settings import Settings
+from whalefall.settings import AdditionalModel, Settings, SettingsError
 
 BLOCK_SIZE = 64
 SMALL_MODEL_BYTES = 256 << 20
@@ -82,10 +82,12 @@ async def start_platform(
         housekeeper = Housekeeper(database, meter, authenticator, journal_directory, clock)
         await housekeeper.round()
         stack.push_async_callback(_end, asyncio.create_task(housekeeper.run()))
-        engine = build_engine(settings)
-        stack.push_async_callback(engine.close)
-        await engine.start(progress)
-        registry = build_registry(settings, engine)
+        check_prices(settings, prices)
+        engines = tuple(build_engine(settings, model) for model in settings.served_models)
+        registry = build_registry(settings, engines)
+        for engine in engines:
+            stack.push_async_callback(engine.close)
+            await engine.start(progress)
         platform = LocalPlatform(
             authenticator=authenticator,
             registry=registry,
@@ -109,7 +111,7 @@ async def start_platform(
             count_tokens=lambda text: len(tokenizer.encode(text)),
         )
         application = build_application(platform, settings, console)
-        yield RunningPlatform(application, database, engine)
+        yield RunningPlatform(application, database, engines[0])
 
 
 def build_application(platform: Platform, settings: Settings, console: ConsoleContext) -> Starlette:
@@ -124,22 +126,34 @@ def build_application(platform: Platform, settings: Settings, console: ConsoleCo
     return application
 
 
-def build_engine(settings: Settings) -> EmbeddedEngine:
+def check_prices(settings: Settings, prices: PriceBook) -> None:
+    """Raises SettingsError for an alias nobody could be charged for."""
+    listed = prices.models()
+    for alias in settings.aliases:
+        priced_as = alias.priced_as or alias.name
+        if priced_as not in listed:
+            raise SettingsError(
+                f"the alias {alias.name} has no price: set its priced_as to a name of the price "
+                f"list ({', '.join(listed)})"
+            )
+
+
+def build_engine(settings: Settings, model: AdditionalModel) -> EmbeddedEngine:
     config = EngineConfig(
-        model_dir=settings.model_dir,
+        model_dir=model.model_dir,
         dtype=settings.dtype,
         num_blocks=-(-settings.num_cache_tokens // BLOCK_SIZE),
         block_size=BLOCK_SIZE,
         max_num_batched_tokens=settings.max_num_batched_tokens,
         max_num_seqs=settings.max_num_seqs,
         max_model_len=settings.max_model_len,
-        num_threads=settings.num_threads or default_num_threads(settings.model_dir),
+        num_threads=settings.num_threads or default_num_threads(model.model_dir),
     )
     return EmbeddedEngine(
         config,
-        settings.model_name,
+        model.name,
         settings.data_dir / "engine",
-        tokenizer_path=tokenizer_path(settings.model_dir),
+        tokenizer_path=tokenizer_path(model.model_dir),
     )
 
 
@@ -150,25 +164,47 @@ def default_num_threads(model_dir: Path) -> int:
     return 1 if num_bytes < SMALL_MODEL_BYTES else os.cpu_count() or 1
 
 
-def build_registry(settings: Settings, engine: EngineClient) -> ModelRegistry:
-    path = tokenizer_path(settings.model_dir)
-    tokenizer = Tokenizer.bundled() if path == bundled_path() else Tokenizer.from_file(path)
-    served = ServedModel(
-        name=settings.model_name,
-        engine=engine,
-        tokenizer=tokenizer,
-        format=format_by_name(settings.model_format, tokenizer),
-        thinking_temperature=_thinking_temperature(settings.model_dir),
-    )
+def build_registry(settings: Settings, engines: Sequence[EngineClient]) -> ModelRegistry:
+    """`engines` in the order of settings.served_models. Raises SettingsError when an alias or a
+    comparison endpoint names a model that is not among them."""
     aliases = tuple(
-        Alias(each.name, each.model, each.thinking, each.effective_from, each.effective_until)
+        Alias(
+            each.name,
+            each.model or settings.model_name,
+            each.thinking,
+            each.effective_from,
+            each.effective_until,
+            each.priced_as or None,
+        )
         for each in settings.aliases
     )
     comparisons = tuple(
-        Comparison(each.path, each.model, each.reported_model, each.expires_at, each.thinking_only)
+        Comparison(
+            each.path,
+            each.model or settings.model_name,
+            each.reported_model,
+            each.expires_at,
+            each.thinking_only,
+        )
         for each in settings.comparison_endpoints
     )
-    return ModelRegistry((served,), aliases, comparisons)
+    models = tuple(map(_served_model, settings.served_models, engines))
+    try:
+        return ModelRegistry(models, aliases, comparisons)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _served_model(model: AdditionalModel, engine: EngineClient) -> ServedModel:
+    path = tokenizer_path(model.model_dir)
+    tokenizer = Tokenizer.bundled() if path == bundled_path() else Tokenizer.from_file(path)
+    return ServedModel(
+        name=model.name,
+        engine=engine,
+        tokenizer=tokenizer,
+        format=format_by_name(model.model_format, tokenizer),
+        thinking_temperature=_thinking_temperature(model.model_dir),
+    )
 
 
 def tokenizer_path(model_dir: Path) -> Path:

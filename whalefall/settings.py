@@ -33,9 +33,12 @@ class ModelAlias(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A model name that callers may use for a served model, from and until stated instants."""
 
     name: str
-    model: str
+    model: str = ""
+    """One of `models`; empty: the model in model_dir."""
     thinking: bool | None = None
     """None: the request decides, thinking off unless it asks."""
+    priced_as: str = ""
+    """A name of the price list; empty: the alias's own."""
     effective_from: Instant | None = None
     effective_until: Instant | None = None
 
@@ -44,10 +47,19 @@ class ComparisonEndpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     """A dated base path such as `v3.1_terminus_expires_on_20251015`, with its own model."""
 
     path: str
-    model: str
     reported_model: str
     expires_at: Instant
+    model: str = ""
+    """One of `models`; empty: the model in model_dir."""
     thinking_only: bool = False
+
+
+class AdditionalModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A model served beside the one in model_dir, by an engine process of its own."""
+
+    name: str
+    model_dir: Path
+    model_format: Literal["v3", "v3.1", "v3.2"] = "v3.2"
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,10 +99,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A: the wire of the V3.2 era. B: the later switches (plain-text errors and so on)."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     aliases: tuple[ModelAlias, ...] = (
-        ModelAlias("deepseek-chat", "whalefall-tiny", thinking=None),
-        ModelAlias("deepseek-reasoner", "whalefall-tiny", thinking=True),
+        ModelAlias("deepseek-chat", thinking=None),
+        ModelAlias("deepseek-reasoner", thinking=True),
     )
     comparison_endpoints: tuple[ComparisonEndpoint, ...] = ()
+    models: tuple[AdditionalModel, ...] = ()
+    """Served besides the one in model_dir, for aliases and comparison endpoints to name. Each
+    takes its own engine process and its own num_cache_tokens."""
 
     @property
     def resolved_database_url(self) -> str:
@@ -99,6 +114,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def model_name(self) -> str:
         return self.model_dir.name
+
+    @property
+    def served_models(self) -> tuple[AdditionalModel, ...]:
+        """All of them, the one in model_dir first."""
+        main = AdditionalModel(self.model_name, self.model_dir, self.model_format)
+        return (main, *self.models)
 
 
 def load_settings(
@@ -138,7 +159,11 @@ def _values_from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         if not variable.startswith("WHALEFALL_") or variable == "WHALEFALL_CONFIG":
             continue
         key = variable.removeprefix("WHALEFALL_").lower()
-        if key not in Settings.__struct_fields__ or key in ("aliases", "comparison_endpoints"):
+        if key not in Settings.__struct_fields__ or key in (
+            "aliases",
+            "comparison_endpoints",
+            "models",
+        ):
             raise SettingsError(f"{variable} is not a setting; see `whalefall serve --help`")
         values[key] = text
     return values

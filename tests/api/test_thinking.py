@@ -8,6 +8,7 @@ from tests.support.scripted_serving import ScriptedPlatform
 from tests.support.wire import call, chat_body, message_of, wire_app
 from whalefall.api.options import Era, WireOptions
 from whalefall.chat.messages import ChatRequest, ContentDelta, Finished, FinishReason, Usage
+from whalefall.serving.platform import ModelRules
 
 SCRIPT = (ContentDelta("x"), Finished(FinishReason.STOP, Usage(9, 1, 0)))
 NAMES = ("deepseek-chat", "deepseek-reasoner", "deepseek-v4-flash")
@@ -53,6 +54,29 @@ async def test_effort_switches_thinking_in_the_later_era(
     fields: dict[str, object], *, expected: bool
 ) -> None:
     assert await thinking_of(Era.V4, model="deepseek-v4-flash", **fields) is expected
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", "/anthropic/v1/messages", "/responses"])
+@pytest.mark.parametrize("fixed", [True, False])
+async def test_what_the_platform_fixes_for_a_name_holds_in_every_dialect(
+    path: str, *, fixed: bool
+) -> None:
+    rules = {"house": ModelRules(thinking=fixed)}
+    platform = ScriptedPlatform(SCRIPT, names=("house",), fixed=rules)
+    opposite = {"type": "disabled" if fixed else "enabled"}
+    body = {
+        "model": "house",
+        "messages": [{"role": "user", "content": "Hi"}],
+        "input": "Hi",
+        "max_tokens": 10,
+        "thinking": opposite,
+        "reasoning": {"effort": "none" if fixed else "high"},
+    }
+    response = await call(wire_app(platform), path, body)
+    assert response.status_code == 200, response.text
+    request = platform.requests[0]
+    assert isinstance(request, ChatRequest)
+    assert request.thinking is fixed
 
 
 @pytest.mark.parametrize("effort", ["high", "extreme", 3, {}])

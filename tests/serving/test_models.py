@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.serving.harness import tokenizer
+from tests.serving.harness import asks, tokenizer
 from tests.support.scripted_engine import ScriptedEngine
 from whalefall.base.errors import InvalidRequestError
 from whalefall.chat.formats.registry import format_by_name
+from whalefall.chat.messages import ResponseFormat, ResponseFormatKind, Tool
 from whalefall.serving.models import Alias, Comparison, ModelRegistry, ServedModel
-from whalefall.serving.platform import Base
+from whalefall.serving.platform import Base, ModelRules
 
 EXPIRY = datetime(2025, 10, 15, 15, 59, tzinfo=UTC)
 COMPARISON = Comparison(
@@ -63,8 +65,47 @@ def test_thinking_only_endpoint_refuses_the_other_name() -> None:
     base = Base(comparison="speciale")
     now = EXPIRY - timedelta(days=1)
     assert names.resolve("deepseek-reasoner", base, now).reported_model == "deepseek-v3.2-speciale"
-    with pytest.raises(InvalidRequestError):
-        names.resolve("deepseek-chat", base, now)
+    assert names.rules(base, now) == {
+        "deepseek-chat": ModelRules(max_tokens_limit=131_072),
+        "deepseek-reasoner": ModelRules(thinking=True, max_tokens_limit=131_072),
+    }
+    chat = names.resolve("deepseek-chat", base, now)
+    with pytest.raises(InvalidRequestError, match="thinking mode only"):
+        chat.applied(asks())
+    with pytest.raises(InvalidRequestError, match="thinking mode only"):
+        chat.check_thinks(thinking=False)
+    asked = replace(asks(), thinking=True)
+    assert chat.applied(asked) == asked
+    with pytest.raises(InvalidRequestError, match="does not support tools"):
+        chat.applied(replace(asked, tools=(Tool("f"),)))
+    with pytest.raises(InvalidRequestError, match="does not support JSON"):
+        chat.applied(replace(asked, response_format=ResponseFormat(ResponseFormatKind.JSON_OBJECT)))
+
+
+def test_name_fixes_the_same_thinking_for_the_wire_and_for_serving() -> None:
+    names = registry(
+        Alias("thinker", "new", thinking=True),
+        Alias("plain", "new", thinking=False),
+        Alias("either", "new"),
+    )
+    rules = names.rules(Base(), EXPIRY)
+    for name, fixed in (("thinker", True), ("plain", False), ("either", None)):
+        assert rules[name].thinking is fixed
+        route = names.resolve(name, Base(), EXPIRY)
+        for asked in (False, True):
+            expected = asked if fixed is None else fixed
+            assert route.applied(replace(asks(), thinking=asked)).thinking is expected
+
+
+def test_expired_endpoint_lists_nothing_either() -> None:
+    with pytest.raises(InvalidRequestError, match="expired at 2025-10-15 15:59 UTC"):
+        registry().rules(Base(comparison=COMPARISON.path), EXPIRY)
+
+
+def test_alias_may_be_priced_as_another_name() -> None:
+    names = registry(Alias("house", "new", priced_as="deepseek-chat"))
+    route = names.resolve("house", Base(), EXPIRY)
+    assert (route.priced_as, route.reported_model) == ("deepseek-chat", "house")
 
 
 def test_alias_for_a_model_that_is_not_served_is_refused_at_start() -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from whalefall.accounts.api_keys import Caller
 from whalefall.base.money import Currency
 from whalefall.chat.messages import ChatRequest, CompletionRequest, Event
-from whalefall.serving.platform import Base, WalletBalance
+from whalefall.serving.platform import Base, ModelRules, WalletBalance
 
 SECRET = "sk-0123456789abcdef0123456789abcdef"
 CALLER = Caller("user_1", "key_1", "tests", "sk-01****cdef", Currency.CNY)
@@ -60,6 +60,9 @@ class ScriptedPlatform:
     script: Sequence[Step] = ()
     refusal: Exception | None = None
     names: tuple[str, ...] = ("deepseek-chat", "deepseek-reasoner")
+    fixed: Mapping[str, ModelRules] = field(
+        default_factory=lambda: {"deepseek-reasoner": ModelRules(thinking=True)}
+    )
     comparison_model: str = "deepseek-v3.1-terminus"
     wallets: tuple[WalletBalance, ...] = (WalletBalance(Currency.CNY, 0, 4_950_000_000),)
     requests: list[ChatRequest | CompletionRequest] = field(default_factory=list)
@@ -97,6 +100,9 @@ class ScriptedPlatform:
     def models(self, base: Base) -> tuple[str, ...]:
         assert base is not None
         return self.names
+
+    def model_rules(self, base: Base) -> Mapping[str, ModelRules]:
+        return {name: self.fixed.get(name, ModelRules()) for name in self.models(base)}
 
     def _start(self, request: ChatRequest | CompletionRequest, base: Base) -> ScriptedGeneration:
         if self.refusal is not None:

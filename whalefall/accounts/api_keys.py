@@ -274,5 +274,6 @@ def _digest(secret: str) -> str:
 
 
 def _key_from_row(row: Row[*tuple[Any, ...]]) -> APIKey:
-    num_fields = len(_KEY_FIELDS)
-    return APIKey(*row[:num_fields], KeyLimits(*row[num_fields:]))
+    values = row._mapping
+    limits = KeyLimits(*(values[api_keys.c[name]] for name in KeyLimits.__slots__))
+    return APIKey(**{name: values[api_keys.c[name]] for name in _KEY_FIELDS}, limits=limits)

@@ -1,5 +1,5 @@
-"""Whether a request is answered with thinking: the model's name, the request's own switch, and what
-the era takes for granted. Pure; every dialect asks here."""
+"""Whether a request is answered with thinking: what the platform fixes for the model's name, the
+request's own switch, and what the era takes for granted. Pure; every dialect asks here."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ _PLAIN_MODEL = "deepseek-chat"
 """The one old name that does not think by itself in the later era either."""
 
 
-def is_thinking(model: str, asked: bool | None, era: Era) -> bool:
-    """A reasoner always thinks; any other model does as it is asked. `asked` is None when the
-    request says nothing: then the earlier era does not think, the later one does."""
-    if model.endswith("reasoner"):
-        return True
+def is_thinking(model: str, fixed: bool | None, asked: bool | None, era: Era) -> bool:
+    """What the platform fixes for the model's name holds, such as that a reasoner always thinks;
+    where it fixes nothing (None), the request decides. `asked` is None when that says nothing
+    either: then the earlier era does not think, the later one does."""
+    if fixed is not None:
+        return fixed
     if asked is not None:
         return asked
     return era is Era.V4 and model != _PLAIN_MODEL

@@ -95,7 +95,7 @@ def _database(settings: Settings) -> str:
 
 def _prices(settings: Settings) -> str:
     book = PriceBook.load()
-    missing = {alias.name for alias in settings.aliases} - set(book.models())
+    missing = {alias.priced_as or alias.name for alias in settings.aliases} - set(book.models())
     if missing:
         raise ValueError(f"no price for {', '.join(sorted(missing))}")
     return f"{len(book.listed())} prices"

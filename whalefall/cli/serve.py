@@ -29,7 +29,7 @@ from whalefall.base.money import Currency, nanos_from_text
 from whalefall.billing.grants import GrantRequest, grant
 from whalefall.cli.output import DataDir, fail, settings_from
 from whalefall.engine.errors import EngineError
-from whalefall.settings import Settings
+from whalefall.settings import Settings, SettingsError
 
 ADMIN_EMAIL = "admin@localhost"
 FIRST_KEY_NAME = "first key"
@@ -63,7 +63,7 @@ def serve(
         fail(f"there is no model in {settings.model_dir}; name one with --model-dir")
     try:
         uvloop.run(_serve(settings))
-    except (EngineError, PlatformError, OSError) as error:
+    except (EngineError, PlatformError, SettingsError, OSError) as error:
         fail(str(error))
     except KeyboardInterrupt:
         raise typer.Exit(0) from None

@@ -4,7 +4,7 @@ the model registry, the journal and the engines."""
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from collections.abc import Mapping
 
 import structlog
 
@@ -22,9 +22,9 @@ from whalefall.serving.generation import ActiveGeneration, Assignment, ServingLi
 from whalefall.serving.journal import Journal, JournalFullError
 from whalefall.serving.limiter import Limiter, Ticket
 from whalefall.serving.metering import Meter
-from whalefall.serving.models import ModelRegistry, Route
+from whalefall.serving.models import MAX_TOKENS_THINKING_ONLY, ModelRegistry, Route
 from whalefall.serving.pipeline import OutputPipeline
-from whalefall.serving.platform import Base, WalletBalance
+from whalefall.serving.platform import Base, ModelRules, WalletBalance
 from whalefall.serving.sampling import sampling_params
 
 log = structlog.get_logger()
@@ -59,8 +59,10 @@ class LocalPlatform:
         return await self._authenticator.authenticate(secret)
 
     def models(self, base: Base) -> tuple[str, ...]:
-        del base  # every base path answers to the same names
-        return self._registry.names(self._clock.now())
+        return tuple(self.model_rules(base))
+
+    def model_rules(self, base: Base) -> Mapping[str, ModelRules]:
+        return self._registry.rules(base, self._clock.now())
 
     async def balance(self, caller: Caller) -> tuple[WalletBalance, ...]:
         return await self._meter.balances(caller)
@@ -69,7 +71,7 @@ class LocalPlatform:
         self, caller: Caller, request: ChatRequest, base: Base
     ) -> ActiveGeneration:
         route = self._registry.resolve(request.model, base, self._clock.now())
-        request = replace(request, thinking=_thinks(route, request.thinking))
+        request = route.applied(request)
         prompt = await self._render(route, request)
         structure = await asyncio.to_thread(structure_for, request, route.model.format)
         parser = route.model.format.parser(request)
@@ -80,6 +82,7 @@ class LocalPlatform:
         self, caller: Caller, request: CompletionRequest, base: Base
     ) -> ActiveGeneration:
         route = self._registry.resolve(request.model, base, self._clock.now())
+        route.check_thinks(thinking=False)
         prompt = await self._render(route, request)
         pipeline = _pipeline(route, request, None)
         return await self._start(caller, route, request, prompt, None, pipeline)
@@ -87,7 +90,7 @@ class LocalPlatform:
     async def count_prompt_tokens(self, caller: Caller, request: ChatRequest, base: Base) -> int:
         del caller  # counting is free and reveals nothing of anyone
         route = self._registry.resolve(request.model, base, self._clock.now())
-        request = replace(request, thinking=_thinks(route, request.thinking))
+        request = route.applied(request)
         return len(await self._render(route, request))
 
     async def close(self) -> None:
@@ -116,7 +119,10 @@ class LocalPlatform:
         engine = route.model.engine
         thinking = isinstance(request, ChatRequest) and request.thinking
         max_tokens = resolved_max_tokens(
-            request.max_tokens, len(prompt), engine.model_info.max_model_len, thinking=thinking
+            request.max_tokens,
+            len(prompt),
+            engine.model_info.max_model_len,
+            _max_tokens_default(route, thinking=thinking),
         )
         generation_id = new_response_id()
         ticket = self._limiter.enter(caller, engine.load(), len(prompt))
@@ -168,7 +174,7 @@ class LocalPlatform:
 
 
 def resolved_max_tokens(
-    asked: int | None, num_prompt_tokens: int, max_model_len: int, *, thinking: bool
+    asked: int | None, num_prompt_tokens: int, max_model_len: int, default: int
 ) -> int:
     """How many tokens may be generated.
 
@@ -184,18 +190,19 @@ def resolved_max_tokens(
         )
     if asked is not None:
         return asked
-    default = MAX_TOKENS_DEFAULT_THINKING if thinking else MAX_TOKENS_DEFAULT
     return min(default, max_model_len - num_prompt_tokens)
+
+
+def _max_tokens_default(route: Route, *, thinking: bool) -> int:
+    if route.thinking_only:
+        return MAX_TOKENS_THINKING_ONLY
+    return MAX_TOKENS_DEFAULT_THINKING if thinking else MAX_TOKENS_DEFAULT
 
 
 def _pipeline(
     route: Route, request: ChatRequest | CompletionRequest, parser: ResponseParser | None
 ) -> OutputPipeline:
     return OutputPipeline(route.model.tokenizer, parser, request.stop, request.logprobs or 0)
-
-
-def _thinks(route: Route, asked: bool) -> bool:
-    return asked if route.thinking is None else route.thinking
 
 
 def _num_characters(request: ChatRequest | CompletionRequest) -> int:

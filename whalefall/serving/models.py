@@ -4,18 +4,23 @@ Pure look-ups over values given at start; the clock's reading comes in as an arg
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from whalefall.base.errors import InvalidRequestError
 from whalefall.chat.formats.base import ChatFormat
+from whalefall.chat.messages import ChatRequest, ResponseFormatKind
 from whalefall.chat.tokenizer import Tokenizer
 from whalefall.engine.client import EngineClient
-from whalefall.serving.platform import Base
+from whalefall.serving.platform import Base, ModelRules
 
 THINKING_TEMPERATURE = 0.6
 """Thinking ignores the caller's temperature; this one is used. 0.5 to 0.7 is what the DeepSeek-R1
 model card recommends; a checkpoint's generation_config.json overrides it."""
+
+
+MAX_TOKENS_THINKING_ONLY = 131_072
+"""Both the default and the most of an endpoint that only thinks, as V3.2-Speciale had it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,8 @@ class Alias:
     thinking: bool | None = None
     effective_from: datetime | None = None
     effective_until: datetime | None = None
+    priced_as: str | None = None
+    """The name the price list knows; None: the alias's own."""
 
     def is_effective(self, now: datetime) -> bool:
         return (self.effective_from is None or self.effective_from <= now) and (
@@ -70,6 +77,24 @@ class Route:
     reported_model: str
     thinking: bool | None
     """None: the request decides."""
+    thinking_only: bool = False
+    """Nothing but thinking is served: no tools, no JSON output, no plain completion."""
+
+    def applied(self, request: ChatRequest) -> ChatRequest:
+        """The request as this route serves it. Raises InvalidRequestError for what it does not."""
+        thinking = request.thinking if self.thinking is None else self.thinking
+        if self.thinking_only:
+            self.check_thinks(thinking=thinking)
+            if request.tools:
+                raise InvalidRequestError("This endpoint does not support tools")
+            if request.response_format.kind is not ResponseFormatKind.TEXT:
+                raise InvalidRequestError("This endpoint does not support JSON output")
+        return replace(request, thinking=thinking)
+
+    def check_thinks(self, *, thinking: bool) -> None:
+        """Raises InvalidRequestError for a request without thinking where there is nothing else."""
+        if self.thinking_only and not thinking:
+            raise InvalidRequestError("This endpoint supports thinking mode only")
 
 
 class ModelRegistry:
@@ -100,6 +125,15 @@ class ModelRegistry:
             dict.fromkeys(alias.name for alias in self._aliases if alias.is_effective(now))
         )
 
+    def rules(self, base: Base, now: datetime) -> dict[str, ModelRules]:
+        """What each callable name fixes. Raises InvalidRequestError once the base has expired."""
+        comparison = self._comparison(base, now)
+        thinking_only = comparison is not None and comparison.thinking_only
+        limit = MAX_TOKENS_THINKING_ONLY if thinking_only else None
+        effective = (alias for alias in reversed(self._aliases) if alias.is_effective(now))
+        by_name = {alias.name: ModelRules(alias.thinking, limit) for alias in effective}
+        return {name: by_name[name] for name in self.names(now)}
+
     def resolve(self, name: str, base: Base, now: datetime) -> Route:
         """Raises InvalidRequestError with the wire's text for a name that means nothing now."""
         alias = next(
@@ -107,23 +141,27 @@ class ModelRegistry:
         )
         if alias is None:
             raise InvalidRequestError("Model Not Exist")
-        if base.comparison is None:
-            return Route(self._models[alias.model], name, name, alias.thinking)
-        return self._resolve_comparison(alias, base.comparison, now)
-
-    def _resolve_comparison(self, alias: Alias, path: str, now: datetime) -> Route:
-        comparison = self._comparisons[path]
-        if now >= comparison.expires_at:
-            expired = comparison.expires_at.strftime("%Y-%m-%d %H:%M UTC")
-            raise InvalidRequestError(
-                f"The comparison endpoint /{path} expired at {expired}. "
-                "Please use the standard base URL."
-            )
-        if comparison.thinking_only and alias.thinking is not True:
-            raise InvalidRequestError("This endpoint supports thinking mode only")
+        priced_as = alias.priced_as or name
+        comparison = self._comparison(base, now)
+        if comparison is None:
+            return Route(self._models[alias.model], priced_as, name, alias.thinking)
         return Route(
             self._models[comparison.model],
-            alias.name,
+            priced_as,
             comparison.reported_model,
             alias.thinking,
+            comparison.thinking_only,
         )
+
+    def _comparison(self, base: Base, now: datetime) -> Comparison | None:
+        """The endpoint a call came through. Raises InvalidRequestError once it has expired."""
+        if base.comparison is None:
+            return None
+        comparison = self._comparisons[base.comparison]
+        if now >= comparison.expires_at:
+            expired = comparison.expires_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+            raise InvalidRequestError(
+                f"The comparison endpoint /{comparison.path} expired at {expired}. "
+                "Please use the standard base URL."
+            )
+        return comparison

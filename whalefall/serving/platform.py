@@ -5,7 +5,7 @@ assembled in app.py, a scripted one drives the wire tests."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,6 +21,16 @@ class Base:
     is_beta: bool = False
     comparison: str | None = None
     """The first path segment of a comparison endpoint, e.g. `v3.1_terminus_expires_on_20251015`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRules:
+    """What a model's name fixes on a base path, whatever a request says."""
+
+    thinking: bool | None = None
+    """True: always, False: never, None: the request decides."""
+    max_tokens_limit: int | None = None
+    """The largest max_tokens of a chat; None: the dialect's usual one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,5 +98,10 @@ class Platform(Protocol):
         ...
 
     def models(self, base: Base) -> tuple[str, ...]:
-        """Model names that can be called through this base, in listing order."""
+        """Model names that can be called through this base, in listing order. Raises
+        InvalidRequestError for a comparison endpoint that has expired."""
+        ...
+
+    def model_rules(self, base: Base) -> Mapping[str, ModelRules]:
+        """The same names, each with what it fixes."""
         ...

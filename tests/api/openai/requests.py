@@ -12,9 +12,9 @@ from whalefall.api.openai.protocol import ChatCompletionRequest
 from whalefall.api.options import WireOptions
 from whalefall.base.errors import InvalidRequestError
 from whalefall.chat.messages import ChatRequest
-from whalefall.serving.platform import Base
+from whalefall.serving.platform import Base, ModelRules
 
-MODELS = ("deepseek-chat", "deepseek-reasoner")
+MODELS = {"deepseek-chat": ModelRules(), "deepseek-reasoner": ModelRules(thinking=True)}
 USER = {"role": "user", "content": "Hi"}
 REASONER = {"model": "deepseek-reasoner"}
 

@@ -5,7 +5,7 @@ it, because Claude Code asks for 32000 of any model and must work with the publi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from whalefall.api.anthropic.protocol import (
@@ -36,6 +36,7 @@ from whalefall.api.tool_rules import (
 )
 from whalefall.base.errors import InvalidRequestError
 from whalefall.chat.messages import ChatRequest, Tool, ToolChoice, ToolChoiceMode
+from whalefall.serving.platform import ModelRules
 
 MAX_TOKENS_LIMIT = 8192
 MAX_TOKENS_LIMIT_THINKING = 65536
@@ -50,10 +51,12 @@ class MessagesCall:
     is_stream: bool
 
 
-def messages_call(wire: MessagesRequest, models: Sequence[str], era: Era) -> MessagesCall:
+def messages_call(
+    wire: MessagesRequest, models: Mapping[str, ModelRules], era: Era
+) -> MessagesCall:
     """Raises InvalidRequestError."""
     model = mapped_model(wire.model, models)
-    thinking = is_thinking(model, _asked_thinking(wire.thinking), era)
+    thinking = is_thinking(model, models[model].thinking, _asked_thinking(wire.thinking), era)
     tools = _tools(wire.tools)
     check_sampling(wire.temperature, wire.top_p, None, None)
     user_id = _user_id(wire.metadata) if era is Era.V4 else None
@@ -66,7 +69,7 @@ def messages_call(wire: MessagesRequest, models: Sequence[str], era: Era) -> Mes
         thinking=thinking,
         tools=tools,
         tool_choice=choice,
-        max_tokens=_max_tokens(wire.max_tokens, thinking=thinking),
+        max_tokens=_max_tokens(wire.max_tokens, models[model], thinking=thinking),
         temperature=1.0 if thinking else number_or(wire.temperature, 1.0),
         top_p=1.0 if thinking else number_or(wire.top_p, 1.0),
         stop=stop_strings(wire.stop_sequences),
@@ -75,10 +78,12 @@ def messages_call(wire: MessagesRequest, models: Sequence[str], era: Era) -> Mes
     return MessagesCall(request, bool(wire.stream))
 
 
-def count_request(wire: CountTokensRequest, models: Sequence[str], era: Era) -> ChatRequest:
+def count_request(
+    wire: CountTokensRequest, models: Mapping[str, ModelRules], era: Era
+) -> ChatRequest:
     """Raises InvalidRequestError."""
     model = mapped_model(wire.model, models)
-    thinking = is_thinking(model, _asked_thinking(wire.thinking), era)
+    thinking = is_thinking(model, models[model].thinking, _asked_thinking(wire.thinking), era)
     tools = _tools(wire.tools)
     return ChatRequest(
         model=model,
@@ -89,7 +94,7 @@ def count_request(wire: CountTokensRequest, models: Sequence[str], era: Era) -> 
     )
 
 
-def mapped_model(name: str, models: Sequence[str]) -> str:
+def mapped_model(name: str, models: Collection[str]) -> str:
     """A name that can be called, for any name at all."""
     known = name.removesuffix(_LONG_CONTEXT_SUFFIX)
     large = "deepseek-v4-pro" if known.startswith("claude-opus") else "deepseek-v4-flash"
@@ -103,8 +108,9 @@ def _asked_thinking(wire: ThinkingParam | None) -> bool | None:
     return None if wire is None else wire.type != "disabled"
 
 
-def _max_tokens(asked: int, *, thinking: bool) -> int:
-    limit = MAX_TOKENS_LIMIT_THINKING if thinking else MAX_TOKENS_LIMIT
+def _max_tokens(asked: int, rules: ModelRules, *, thinking: bool) -> int:
+    usual = MAX_TOKENS_LIMIT_THINKING if thinking else MAX_TOKENS_LIMIT
+    limit = rules.max_tokens_limit or usual
     check_range("max_tokens", min(asked, limit), 1, limit)
     return min(asked, limit)
 

@@ -33,7 +33,7 @@ class Messages:
 
     async def __call__(self, call: Call) -> ASGIApp:
         wire = await decode_body(call.body, MessagesRequest, self.options)
-        asked = messages_call(wire, self.platform.models(call.base), self.options.era)
+        asked = messages_call(wire, self.platform.model_rules(call.base), self.options.era)
         generation = await self.platform.start_chat(call.caller, asked.request, call.base)
         head = ResponseHead.of(generation)
         encoder: EventEncoder = MessageStream(head) if asked.is_stream else MessageCollector(head)
@@ -49,7 +49,7 @@ class CountTokens:
 
     async def __call__(self, call: Call) -> ASGIApp:
         wire = await decode_body(call.body, CountTokensRequest, self.options)
-        request = count_request(wire, self.platform.models(call.base), self.options.era)
+        request = count_request(wire, self.platform.model_rules(call.base), self.options.era)
         count = await self.platform.count_prompt_tokens(call.caller, request, call.base)
         return json_response(InputTokens(count))
 

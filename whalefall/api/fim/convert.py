@@ -3,7 +3,7 @@ InvalidRequestError with the real API's text. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from whalefall.api.fim import protocol
@@ -19,7 +19,7 @@ from whalefall.api.ranges import (
 )
 from whalefall.base.errors import InvalidRequestError
 from whalefall.chat.messages import CompletionRequest
-from whalefall.serving.platform import Base
+from whalefall.serving.platform import Base, ModelRules
 
 MAX_TOKENS_LIMIT = 4096
 
@@ -34,13 +34,14 @@ class CompletionCall:
 
 
 def completion_call(
-    wire: protocol.CompletionRequest, base: Base, models: Sequence[str]
+    wire: protocol.CompletionRequest, base: Base, models: Mapping[str, ModelRules]
 ) -> CompletionCall:
     """Raises InvalidRequestError. Thinking models do not complete."""
     check_base(base)
-    if wire.model not in models:
+    rules = models.get(wire.model)
+    if rules is None:
         raise InvalidRequestError("Model Not Exist")
-    if wire.model.endswith("reasoner"):
+    if rules.thinking:
         raise InvalidRequestError(f"{wire.model} does not support FIM Completion")
     check_range("max_tokens", wire.max_tokens, 1, MAX_TOKENS_LIMIT)
     check_range("logprobs", wire.logprobs, 0, LOGPROBS_MAX)

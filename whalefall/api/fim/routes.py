@@ -26,7 +26,7 @@ class Completions:
     async def __call__(self, call: Call) -> ASGIApp:
         check_base(call.base)
         wire = await decode_body(call.body, CompletionRequest, self.options)
-        completion = completion_call(wire, call.base, self.platform.models(call.base))
+        completion = completion_call(wire, call.base, self.platform.model_rules(call.base))
         generation = await self.platform.start_completion(
             call.caller, completion.request, call.base
         )

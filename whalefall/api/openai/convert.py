@@ -5,7 +5,7 @@ Counting tokens against the context length is not done here: that needs the mode
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from whalefall.api.openai.messages import check_json_word, check_messages, check_reasoner_order
@@ -31,7 +31,7 @@ from whalefall.chat.messages import (
     ResponseFormatKind,
     ToolChoiceMode,
 )
-from whalefall.serving.platform import Base
+from whalefall.serving.platform import Base, ModelRules
 
 MAX_TOKENS_LIMIT = 8192
 """Without thinking; the platform takes 4096 when none is asked for."""
@@ -53,18 +53,21 @@ class ChatContext:
     """What a request is judged against."""
 
     base: Base
-    models: Sequence[str]
+    models: Mapping[str, ModelRules]
     options: WireOptions
 
 
 def chat_call(wire: ChatCompletionRequest, context: ChatContext) -> ChatCall:
     """Raises InvalidRequestError."""
-    if wire.model not in context.models:
+    rules = context.models.get(wire.model)
+    if rules is None:
         raise InvalidRequestError("Model Not Exist")
     era = context.options.era
-    thinking = is_thinking(wire.model, _asked_thinking(wire, era), era)
+    thinking = is_thinking(wire.model, rules.thinking, _asked_thinking(wire, era), era)
     messages = converted_messages(wire.messages)
     check_messages(messages, context.base, thinking=thinking)
+    limit = MAX_TOKENS_LIMIT_THINKING if thinking else MAX_TOKENS_LIMIT
+    check_range("max_tokens", wire.max_tokens, 1, rules.max_tokens_limit or limit)
     _check_values(wire, context.options, thinking=thinking)
     if thinking and context.options.enforces_reasoner_order:
         check_reasoner_order(messages)
@@ -82,8 +85,6 @@ def _asked_thinking(wire: ChatCompletionRequest, era: Era) -> bool | None:
 
 def _check_values(wire: ChatCompletionRequest, options: WireOptions, *, thinking: bool) -> None:
     """Ranges hold in thinking mode too, although the sampling values are ignored there."""
-    limit = MAX_TOKENS_LIMIT_THINKING if thinking else MAX_TOKENS_LIMIT
-    check_range("max_tokens", wire.max_tokens, 1, limit)
     check_sampling(wire.temperature, wire.top_p, wire.frequency_penalty, wire.presence_penalty)
     check_user_id(wire.user_id)
     if thinking and options.era is Era.V3_2:

@@ -26,7 +26,7 @@ class ChatCompletions:
 
     async def __call__(self, call: Call) -> ASGIApp:
         wire = await decode_body(call.body, ChatCompletionRequest, self.options)
-        context = ChatContext(call.base, self.platform.models(call.base), self.options)
+        context = ChatContext(call.base, self.platform.model_rules(call.base), self.options)
         chat = chat_call(wire, context)
         generation = await self.platform.start_chat(call.caller, chat.request, call.base)
         encoder = chat_encoder(chat, ResponseHead.of(generation))

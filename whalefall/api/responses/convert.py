@@ -4,7 +4,7 @@ The conversation rules are those of chat completions, which every request is tur
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,7 @@ from whalefall.chat.messages import (
     ToolChoice,
     ToolChoiceMode,
 )
-from whalefall.serving.platform import Base
+from whalefall.serving.platform import Base, ModelRules
 
 MAX_TOKENS_LIMIT = 8192
 MAX_TOKENS_LIMIT_THINKING = 65536
@@ -43,23 +43,25 @@ class ResponsesContext:
     """What a request is judged against."""
 
     base: Base
-    models: Sequence[str]
+    models: Mapping[str, ModelRules]
     era: Era
 
 
 def response_request(wire: ResponsesRequest, context: ResponsesContext) -> ChatRequest:
     """Raises InvalidRequestError."""
-    if wire.model not in context.models:
+    rules = context.models.get(wire.model)
+    if rules is None:
         raise InvalidRequestError("Model Not Exist")
     if wire.previous_response_id is not None:
         raise InvalidRequestError(
             "Invalid 'previous_response_id': responses are not stored. Send the whole conversation "
             "in 'input'."
         )
-    thinking = is_thinking(wire.model, _asked_thinking(wire), context.era)
+    thinking = is_thinking(wire.model, rules.thinking, _asked_thinking(wire), context.era)
     messages = _messages(wire)
     check_messages(messages, context.base, thinking=False)
-    _check_values(wire, thinking=thinking)
+    limit = MAX_TOKENS_LIMIT_THINKING if thinking else MAX_TOKENS_LIMIT
+    _check_values(wire, rules.max_tokens_limit or limit)
     tools = _tools(wire.tools or ())
     choice = _tool_choice(wire.tool_choice, tools)
     is_forced = choice.mode in (ToolChoiceMode.REQUIRED, ToolChoiceMode.NAMED)
@@ -95,9 +97,8 @@ def _messages(wire: ResponsesRequest) -> list[Message]:
     return messages + messages_from_items(wire.input or ())
 
 
-def _check_values(wire: ResponsesRequest, *, thinking: bool) -> None:
-    limit = MAX_TOKENS_LIMIT_THINKING if thinking else MAX_TOKENS_LIMIT
-    check_range("max_output_tokens", wire.max_output_tokens, 1, limit)
+def _check_values(wire: ResponsesRequest, max_tokens_limit: int) -> None:
+    check_range("max_output_tokens", wire.max_output_tokens, 1, max_tokens_limit)
     check_sampling(wire.temperature, wire.top_p, None, None)
     check_user_id(wire.user)
 

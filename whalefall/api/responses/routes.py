@@ -24,7 +24,7 @@ class Responses:
 
     async def __call__(self, call: Call) -> ASGIApp:
         wire = await decode_body(call.body, ResponsesRequest, self.options)
-        models = self.platform.models(call.base)
+        models = self.platform.model_rules(call.base)
         request = response_request(wire, ResponsesContext(call.base, models, self.options.era))
         generation = await self.platform.start_chat(call.caller, request, call.base)
         start = beginning(ResponseHead.of(generation), wire)
