@@ -9,7 +9,9 @@ import pytest
 from babel.messages.extract import extract_from_dir
 
 from tests.support.browser import Browser
+from whalefall.console.application import all_actions, all_downloads, all_views
 from whalefall.console.language import Language, chosen_language, load_catalogs
+from whalefall.console.pages.guides import TOPICS, read_texts
 
 CONSOLE = Path(__file__).parents[2] / "whalefall" / "console"
 _PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%%")
@@ -63,3 +65,32 @@ async def test_language_and_theme_are_switched_and_kept(browser: Browser) -> Non
     assert "历史价格" in await browser.open("/pricing")
     await browser.submit("/appearance", theme="purple", next="/pricing")
     assert browser.status == 400
+
+
+def test_every_call_is_described_in_chinese_too() -> None:
+    chinese = load_catalogs()[Language.CHINESE]
+    summaries = [view.summary for view in all_views()]
+    summaries += [action.summary for action in all_actions()]
+    summaries += [download.summary for download in all_downloads()]
+    assert [text for text in summaries if text not in chinese] == []
+
+
+def test_every_guide_exists_in_both_languages_with_the_same_code() -> None:
+    texts = read_texts()
+    for topic in TOPICS:
+        english = texts[Language.ENGLISH, topic]
+        chinese = texts[Language.CHINESE, topic]
+        for mark in ("```", "|---", "{base_url}", "](/"):
+            assert english.count(mark) == chinese.count(mark), (topic, mark)
+
+
+async def test_guides_are_open_to_everyone_and_lead_to_each_other(browser: Browser) -> None:
+    for topic in TOPICS:
+        html = await browser.open(f"/help/{topic}")
+        assert browser.status == 200
+        assert "{base_url}" not in html
+        assert "{service_email}" not in html
+    assert "/console/api/api_keys/revoke" in await browser.open("/help/console-api")
+    assert "/console/api/operator" not in browser.html
+    await browser.open("/help/no-such-guide")
+    assert browser.status == 404

@@ -18,6 +18,7 @@ from whalefall.console.pages import (
     second_factor,
     sign_in,
     sign_up,
+    status,
     tickets,
     usage,
 )
@@ -60,6 +61,7 @@ def all_views() -> tuple[View, ...]:
         *profile.VIEWS,
         *chat.VIEWS,
         *tickets.VIEWS,
+        *status.VIEWS,
         *overview.VIEWS,
         *users.VIEWS,
         *records.VIEWS,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from whalefall.accounts.signup import EmailDomainRule
 from whalefall.base.clock import Clock
 from whalefall.base.db import Database
+from whalefall.billing.overview import DayTotalsCache
 from whalefall.billing.price_book import PriceBook
 from whalefall.console.assets import Assets
 from whalefall.console.language import Catalog, Language, load_catalogs
@@ -50,6 +51,7 @@ class Console:
     renderer: Renderer
     passwords: PasswordWorker
     markdown: MarkdownRenderer
+    day_totals: DayTotalsCache
     tasks: set[asyncio.Task[None]]
     """Answers being generated; each leaves by itself when it is stored."""
 
@@ -59,4 +61,6 @@ def build_console(context: ConsoleContext) -> Console:
     assets = Assets()
     markdown = MarkdownRenderer()
     renderer = Renderer(catalogs, assets, markdown)
-    return Console(context, catalogs, assets, renderer, PasswordWorker(), markdown, set())
+    return Console(
+        context, catalogs, assets, renderer, PasswordWorker(), markdown, DayTotalsCache(), set()
+    )

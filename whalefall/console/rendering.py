@@ -24,6 +24,7 @@ PLATFORM_LINKS = (
     ("/chat", mark("Chat")),
     ("/pricing", mark("Pricing")),
     ("/help", mark("Help")),
+    ("/status", mark("Status")),
     ("/tickets", mark("Tickets")),
 )
 OPERATOR_LINKS = (

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from whalefall.accounts.directory import num_users
 from whalefall.base.money import Currency
-from whalefall.billing.overview import DayTotal, day_totals, num_active_users
+from whalefall.billing.overview import DayTotal, DayTotalsCache, num_active_users
 from whalefall.console.charts import Series
 from whalefall.console.pages.usage import UsageQuery, month_from
 from whalefall.console.routing import View
@@ -46,11 +46,12 @@ class OverviewPage:
 
 async def load_overview(visit: Visit, query: UsageQuery) -> OverviewPage:
     month = month_from(query.month, visit.now)
-    return await visit.database.read(_overview, month, Month.of(visit.now.date()))
+    known = visit.console.day_totals
+    return await visit.database.read(_overview, month, visit.now.date(), known)
 
 
-def _overview(conn: Connection, month: Month, current: Month) -> OverviewPage:
-    totals = day_totals(conn, month.first_day, month.last_day)
+def _overview(conn: Connection, month: Month, today: date, known: DayTotalsCache) -> OverviewPage:
+    totals = known.totals(conn, month.first_day, min(month.last_day, today), today)
     days = month.days
     kinds = [
         _series("hit", totals, days, lambda total: total.hit_tokens),
@@ -64,10 +65,10 @@ def _overview(conn: Connection, month: Month, current: Month) -> OverviewPage:
     ]
     return OverviewPage(
         month=str(month),
-        months=tuple(_months(current, month)),
+        months=tuple(_months(Month.of(today), month)),
         days=tuple(days),
         num_users=num_users(conn),
-        num_active_users=num_active_users(conn, month.first_day, month.last_day),
+        num_active_users=num_active_users(conn, today, today),
         num_requests=sum(total.num_requests for total in totals),
         hit_tokens=kinds[0].total,
         prompt_tokens=kinds[0].total + kinds[1].total,
