@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import time
 from dataclasses import dataclass, field
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
 
+from tests.support.bundled_tokenizer import bundled_tokenizer_path
 from tests.support.remembering_runner import (
     VOCAB_SIZE,
     RememberingRunner,
@@ -26,6 +30,7 @@ from whalefall.engine.request import (
     StructureSpec,
 )
 from whalefall.engine.scheduler import Scheduler, SchedulerLimits
+from whalefall.engine.structure import GrammarCompiler
 
 BLOCK_SIZE = 4
 EOS = 7
@@ -86,6 +91,8 @@ class Bench:
             self.core.add(item)
         while self.core.has_requests:
             self.step()
+            if self.core.is_only_compiling:
+                time.sleep(0.001)
         assert self.cache.pool.num_free == self.num_blocks
         return {request_id: self.tokens(request_id) for request_id in self.outputs}
 
@@ -265,6 +272,88 @@ def test_request_that_breaks_the_model_fails_alone() -> None:
     assert answers == {item.request_id: greedy_continuation(item) for item in items}
     assert list(bench.failures) == ["bad"]
     assert "poisoned" in bench.failures["bad"]
+
+
+class StructuredBench(Bench):
+    """The same with the real vocabulary and a grammar compiler; the model babbles."""
+
+    vocab_size = 129280
+
+    def __post_init__(self) -> None:
+        self.runner = RememberingRunner(self.num_blocks, BLOCK_SIZE, self.vocab_size)
+        self.cache = KVCacheManager(self.num_blocks, BLOCK_SIZE, "model")
+        self.core = EngineCore(
+            self.runner,
+            Scheduler(self.cache, SchedulerLimits(16, 8)),
+            self.cache,
+            ModelLimits(self.vocab_size, 250, (1,)),
+            GrammarCompiler(bundled_tokenizer_path(), self.vocab_size, (1,)),
+        )
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return Tokenizer.from_file(str(bundled_tokenizer_path()))
+
+
+def structured(item: EngineRequest, kind: str, grammar: str) -> EngineRequest:
+    return msgspec.structs.replace(item, structure=StructureSpec(kind=kind, grammar=grammar))
+
+
+def test_structured_outputs_follow_their_grammars_beside_a_free_one(tokenizer: Tokenizer) -> None:
+    bench = StructuredBench()
+    free = request("free", max_tokens=12)
+    schema = {
+        "type": "object",
+        "properties": {"ok": {"type": "boolean"}, "color": {"enum": ["red", "blå"]}},
+        "required": ["ok", "color"],
+        "additionalProperties": False,
+        "x-guidance": {"whitespace_flexible": False},
+    }
+    items = [
+        structured(request(f"json{seed}", temperature=1.0, seed=seed, max_tokens=80), *spec)
+        for seed in range(3)
+        for spec in [("json_schema", json.dumps(schema))]
+    ]
+    lark = structured(request("lark", max_tokens=80), "lark", 'start: ("ab" | "cd") "!"')
+    answers = bench.collect(*items, free, lark)
+    assert not bench.failures
+    for item in items:
+        value = json.loads(tokenizer.decode(answers[item.request_id]))
+        assert isinstance(value["ok"], bool)
+        assert value["color"] in ("red", "blå")
+    assert tokenizer.decode(answers["lark"]) in ("ab!", "cd!")
+    ends = [outputs[-1].finish_reason for name, outputs in bench.outputs.items() if name != "free"]
+    assert ends == [FinishReason.STOP] * 4
+    assert answers["free"] == StructuredBench().collect(free)["free"]
+
+
+def test_structured_output_is_cut_by_max_tokens() -> None:
+    bench = StructuredBench()
+    bench.collect(structured(request(max_tokens=3), "lark", "start: /[a-z]{500}/"))
+    assert bench.outputs["r"][-1].finish_reason is FinishReason.LENGTH
+
+
+def test_wrong_grammar_fails_its_request_alone() -> None:
+    bench = StructuredBench()
+    free = request("free", max_tokens=12)
+    answers = bench.collect(structured(request("bad"), "lark", "start: nowhere"), free)
+    assert list(bench.failures) == ["bad"]
+    assert len(answers["free"]) == 12
+
+
+def test_request_whose_grammar_is_being_compiled_can_be_aborted() -> None:
+    bench = StructuredBench()
+    slow = "|".join(f"/x{j}[a-z]*/" for j in range(2000))
+    bench.core.add(structured(request(), "lark", f"start: {slow}"))
+    assert bench.core.is_only_compiling
+    assert bench.core.load().num_waiting == 1
+    with pytest.raises(EngineRejectedError, match="in use"):
+        bench.core.add(request())
+    last = bench.core.abort("r")
+    assert last is not None
+    assert last.finish_reason is FinishReason.ABORT
+    assert not bench.core.has_requests
 
 
 plans = st.lists(

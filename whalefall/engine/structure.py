@@ -32,8 +32,10 @@ class StructureLimits:
     compile_timeout_seconds: float = 10.0
     """From handing it in until it must be ready, the wait behind other grammars included."""
     initial_lexer_fuel: int = 1_000_000
-    step_lexer_fuel: int = 200_000
-    step_max_items: int = 50_000
+    step_lexer_fuel: int = 50_000
+    """A mask is worked out inside the step loop, where everyone waits for it: this much takes a few
+    hundredths of a second at most."""
+    step_max_items: int = 20_000
     max_lexer_states: int = 50_000
     max_grammar_size: int = 200_000
 
