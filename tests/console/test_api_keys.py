@@ -80,3 +80,16 @@ async def test_no_secret_reaches_pages_audit_log_or_database(browser: Browser) -
     assert all(middle not in str(key) for key in keys)
     for path in ("/usage", "/api_keys", "/profile"):
         assert middle not in await browser.open(path)
+
+
+async def test_a_key_can_carry_limits_of_its_own(browser: Browser) -> None:
+    user = browser.make_user("ann@example.org")
+    await browser.sign_in("ann@example.org")
+    await browser.open("/api_keys")
+    await browser.submit("/api_keys", name="slow", requests_per_minute=60, concurrency="")
+    assert "60 requests/min" in browser.html
+    (key,) = browser.database.run(list_api_keys, user.id)
+    assert (key.limits.requests_per_minute, key.limits.concurrency) == (60, None)
+    for odd in ("0", "-1", "1.5", "x", "1e10"):
+        await browser.submit("/api_keys", name="odd", tokens_per_minute=odd)
+        assert browser.status == 400, odd

@@ -64,3 +64,14 @@ def password_changed_letter(catalog: Catalog, email: str) -> Letter:
 def ticket_letter(catalog: Catalog, email: str, subject: str, text: str) -> Letter:
     head = catalog.gettext(mark("Your ticket was answered: %(subject)s"))
     return Letter(email, head % {"subject": subject}, text)
+
+
+def low_balance_letter(catalog: Catalog, email: str, left: str, threshold: str) -> Letter:
+    text = catalog.gettext(
+        mark(
+            "Your balance is %(left)s, below the %(threshold)s you asked to be told of. When it is "
+            "used up, requests are answered with 402.\n\nYou can change the amount on your profile."
+        )
+    )
+    subject = catalog.gettext(mark("Your Whalefall balance is low"))
+    return Letter(email, subject, text % {"left": left, "threshold": threshold})

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from whalefall.accounts.api_keys import (
     NAME_LENGTH_MAX,
     APIKey,
+    KeyLimits,
     create_api_key,
     list_api_keys,
     revoke_api_key,
@@ -26,10 +27,16 @@ from whalefall.console.session import Visit
 ODD_NAME = mark("A key's name has 1 to 64 printable characters.")
 
 
+LimitValue = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
+
+
 class CreateKey(msgspec.Struct, frozen=True):
     name: str = ""
     expires_on: date | None = None
     """The last day, in UTC, on which the key works; none: until it is revoked."""
+    requests_per_minute: LimitValue | None = None
+    tokens_per_minute: LimitValue | None = None
+    concurrency: LimitValue | None = None
 
 
 class KeyId(msgspec.Struct, frozen=True):
@@ -49,6 +56,13 @@ class CreatedKey:
     """Shown this once."""
 
 
+@dataclass(frozen=True, slots=True)
+class _NewKey:
+    name: str
+    expires_at: datetime | None
+    limits: KeyLimits
+
+
 async def load_api_keys(visit: Visit, _query: NoFields) -> APIKeysPage:
     keys = await visit.database.read(shown_keys, visit.person.id, visit.now)
     return APIKeysPage(keys, visit.context.base_url)
@@ -64,7 +78,9 @@ async def create_key(visit: Visit, fields: CreateKey) -> CreatedKey:
         expires_at = midnight + timedelta(days=1)
         if expires_at <= visit.now:
             raise RefusedError(mark("The expiry date has passed already."))
-    return await visit.database.write(_create, visit.actor, name, expires_at, visit.now)
+    limits = KeyLimits(fields.requests_per_minute, fields.tokens_per_minute, fields.concurrency)
+    new = _NewKey(name, expires_at, limits)
+    return await visit.database.write(_create, visit.actor, new, visit.now)
 
 
 async def revoke_key(visit: Visit, fields: KeyId) -> APIKey:
@@ -84,11 +100,16 @@ def shown_keys(conn: Connection, user_id: str, now: datetime) -> tuple[APIKey, .
     return tuple(reversed(usable))
 
 
-def _create(
-    conn: Connection, actor: Actor, name: str, expires_at: datetime | None, now: datetime
-) -> CreatedKey:
+def _create(conn: Connection, actor: Actor, new: _NewKey, now: datetime) -> CreatedKey:
     assert actor.id is not None
-    key, secret = create_api_key(conn, user_id=actor.id, name=name, now=now, expires_at=expires_at)
+    key, secret = create_api_key(
+        conn,
+        user_id=actor.id,
+        name=new.name,
+        now=now,
+        expires_at=new.expires_at,
+        limits=new.limits,
+    )
     record_action(conn, actor, "api_key.created", key.id, now, key.masked)
     return CreatedKey(key, secret)
 

@@ -1,0 +1,46 @@
+"""Letters about low balances: one per fall, in the reader's language."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from tests.support.bank import Bank
+from tests.support.browser import Browser
+from whalefall.accounts.throttles import Limit, may_try
+from whalefall.console.chores import do_chores
+from whalefall.console.language import load_catalogs
+
+
+async def test_a_low_balance_is_told_once_until_it_has_been_higher(browser: Browser) -> None:
+    bank = Bank(browser.database, browser.clock)
+    browser.client.headers["accept-language"] = "zh-CN"
+    user = await browser.sign_up("ann@example.org")
+    bank.top_up(user, 20_000_000_000)
+    await browser.open("/profile")
+    await browser.submit("/profile/alert", threshold="10")
+    catalogs = load_catalogs()
+
+    def num_letters() -> int:
+        browser.clock.advance(60)
+        return browser.database.run(do_chores, catalogs, browser.clock.now())
+
+    assert num_letters() == 0
+    bank.settle(bank.hold(user, 15_000_000_000), 15_000_000_000)
+    assert num_letters() == 1
+    assert num_letters() == 0
+    letter = browser.mails("ann@example.org")[0]
+    assert "¥5.00" in letter.text
+    assert "余额" in letter.subject
+    bank.top_up(user, 6_000_000_000)
+    assert num_letters() == 0
+    bank.settle(bank.hold(user, 5_000_000_000), 5_000_000_000)
+    assert num_letters() == 1
+
+
+def test_throttles_that_are_over_are_swept(browser: Browser) -> None:
+    limit = Limit("test", 1, timedelta(minutes=1))
+    now = browser.clock.now()
+    assert browser.database.run(may_try, limit, "ann", now)
+    assert not browser.database.run(may_try, limit, "ann", now)
+    browser.database.run(do_chores, load_catalogs(), now + timedelta(minutes=2))
+    assert browser.database.run(may_try, limit, "ann", now)
