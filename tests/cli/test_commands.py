@@ -39,6 +39,7 @@ def run(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess
     )
 
 
+@pytest.mark.timeout(300)
 def test_an_account_from_creation_to_suspension(tmp_path: Path, environ: dict[str, str]) -> None:
     def command(*arguments: str) -> Any:  # noqa: ANN401 - whatever the command's JSON is
         return run_command(tmp_path, environ, *arguments)

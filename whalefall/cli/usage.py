@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy import Connection
 
 from whalefall.base.clock import SystemClock
-from whalefall.billing.usage import usage_rows
+from whalefall.billing.usage import UsageRow, usage_rows
 from whalefall.cli.output import AsJSON, DataDir, fail, open_database, write_record
 from whalefall.cli.users import user_by_email
 from whalefall.console.usage_export import Month, export_name, export_zip
@@ -35,7 +36,7 @@ def export(
         fail(str(error))
     with open_database(data_dir) as database:
         owner = user_by_email(database, user)
-        rows = database.run_read(usage_rows, chosen.first_day, chosen.last_day, user_id=owner.id)
+        rows = database.run_read(_rows, owner.id, chosen)
     path = output or Path(export_name(chosen))
     try:
         path.write_bytes(export_zip(rows, chosen))
@@ -48,3 +49,7 @@ def export(
         "requests": sum(row.num_requests for row in rows),
     }
     write_record("Usage export", record, as_json=as_json)
+
+
+def _rows(conn: Connection, user_id: str, month: Month) -> list[UsageRow]:
+    return list(usage_rows(conn, month.first_day, month.last_day, user_id=user_id))
