@@ -49,8 +49,9 @@ def test_an_account_from_creation_to_suspension(tmp_path: Path, environ: dict[st
     made = command("grant", "ann@example.org", "12.50", "--expires", "2099-01-31")
     assert (made["amount"], made["currency"]) == ("12.50", "USD")
     assert made["expires_at"] == "2099-02-01T00:00:00+00:00"
-    for _ in range(2):
-        paid = command("top-up", "ann@example.org", "1", "--idempotency-key", "order-1")
+    order = ("top-up", "ann@example.org", "1", "--idempotency-key", "order-1")
+    assert command(*order)["topped_up_balance"] == "1.00"
+    paid = command(*order)
     assert (paid["granted_balance"], paid["topped_up_balance"]) == ("12.50", "1.00")
     key = command("keys", "create", "--user", "ann@example.org", "--name", "laptop")
     assert key["api_key"].startswith("sk-")
