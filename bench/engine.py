@@ -5,7 +5,8 @@
 Random weights in the shape of the embedded model unless a checkpoint is named. One JSON line per
 measure: decode at several batch sizes and prefill at several lengths with the core in this
 process, then streams through the engine's own process and socket. Of many steps the fastest and
-the median are given: other work on the machine only ever adds."""
+the median are given: other work on the machine only ever adds. Run it with OMP_WAIT_POLICY=PASSIVE,
+as the engine's process does, to compare the two halves."""
 
 from __future__ import annotations
 
