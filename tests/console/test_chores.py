@@ -6,7 +6,9 @@ from datetime import timedelta
 
 from tests.support.bank import Bank
 from tests.support.browser import Browser
+from tests.support.fake_clock import FakeClock
 from whalefall.accounts.throttles import Limit, may_try
+from whalefall.base.db import Database
 from whalefall.console.chores import do_chores
 from whalefall.console.language import load_catalogs
 
@@ -37,10 +39,10 @@ async def test_a_low_balance_is_told_once_until_it_has_been_higher(browser: Brow
     assert num_letters() == 1
 
 
-def test_throttles_that_are_over_are_swept(browser: Browser) -> None:
+def test_throttles_that_are_over_are_swept(database: Database, clock: FakeClock) -> None:
     limit = Limit("test", 1, timedelta(minutes=1))
-    now = browser.clock.now()
-    assert browser.database.run(may_try, limit, "ann", now)
-    assert not browser.database.run(may_try, limit, "ann", now)
-    browser.database.run(do_chores, load_catalogs(), now + timedelta(minutes=2))
-    assert browser.database.run(may_try, limit, "ann", now)
+    now = clock.now()
+    assert database.run(may_try, limit, "ann", now)
+    assert not database.run(may_try, limit, "ann", now)
+    database.run(do_chores, load_catalogs(), now + timedelta(minutes=2))
+    assert database.run(may_try, limit, "ann", now)

@@ -1,0 +1,192 @@
+"""A person's first day, in a real browser against a real server with the embedded model: sign up,
+make a key, call the API with it, see the usage, export it, chat, revoke, delete the account."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import zipfile
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+import pytest
+from openai import AsyncOpenAI, AuthenticationError
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+from tests.support.server import Server
+from whalefall.base.db import Database
+from whalefall.base.mail import list_mails
+from whalefall.console.language import Language, load_catalogs
+
+pytestmark = pytest.mark.slow
+
+PASSWORD = "deep water, 4000 m"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+WAIT_MS = 60_000
+PAGES = (
+    "/usage",
+    "/api_keys",
+    "/top_up",
+    "/transactions",
+    "/pricing",
+    "/profile",
+    "/chat",
+    "/tickets",
+    "/status",
+    "/help",
+    "/help/faq",
+    "/help/console-api",
+)
+
+
+@dataclass(frozen=True)
+class Walk:
+    page: Page
+    server: Server
+    email: str
+    say: Callable[[str], str]
+    """A text of the interface in the walker's language."""
+
+    async def click(self, name: str) -> None:
+        await self.page.get_by_role("button", name=self.say(name), exact=True).click()
+
+    async def fill(self, label: str, value: str) -> None:
+        await self.page.get_by_label(self.say(label), exact=True).fill(value)
+
+    async def see(self, text: str) -> None:
+        await expect(self.page.get_by_text(self.say(text)).first).to_be_visible(timeout=WAIT_MS)
+
+    async def open(self, path: str) -> None:
+        await self.page.goto(self.server.url + path)
+
+
+@pytest.fixture
+async def chromium() -> AsyncIterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield browser
+        await browser.close()
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("language", "width"), [(Language.ENGLISH, 1280), (Language.CHINESE, 390)])
+async def test_a_first_day(
+    server: Server, chromium: Browser, language: Language, width: int
+) -> None:
+    context = await chromium.new_context(
+        locale=language.value, viewport={"width": width, "height": 900}, accept_downloads=True
+    )
+    context.set_default_timeout(WAIT_MS)
+    page = await context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
+    page.on("dialog", lambda dialog: dialog.accept())
+    say = load_catalogs()[language].gettext
+    walk = Walk(page, server, f"walker-{width}@example.org", say)
+    await sign_up(walk)
+    secret = await make_key(walk)
+    server.command("grant", walk.email, "5")
+    await call_the_api(walk, secret)
+    await look_at_usage(walk)
+    await chat(walk)
+    await revoke(walk, secret)
+    await every_page_fits(walk)
+    await delete_account(walk)
+    assert problems == []
+    await context.close()
+
+
+async def sign_up(walk: Walk) -> None:
+    await walk.open("/")
+    await walk.page.get_by_role("link", name=walk.say("Create an account")).click()
+    await walk.fill("E-mail", walk.email)
+    await walk.click("Send verification code")
+    await walk.see("Currency of the account")
+    with Database.open(f"sqlite:///{walk.server.data_dir / 'whalefall.db'}") as database:
+        mails = database.run(list_mails)
+    letter = next(mail for mail in mails if mail.recipient == walk.email)
+    found = re.search(r"\d{6}", letter.text)
+    assert found is not None
+    await walk.fill("Verification code", found.group())
+    await walk.fill("Password", PASSWORD)
+    await walk.page.get_by_label(walk.say("Currency of the account")).select_option("CNY")
+    await walk.click("Create account")
+    await walk.see("No requests in this month")
+
+
+async def make_key(walk: Walk) -> str:
+    await walk.open("/api_keys")
+    await walk.fill("Name", "from the walk")
+    await walk.click("Create")
+    secret = await walk.page.get_by_label(walk.say("API key"), exact=True).input_value()
+    assert re.fullmatch(r"sk-[0-9a-f]{32}", secret)
+    return secret
+
+
+async def call_the_api(walk: Walk, secret: str) -> None:
+    async with AsyncOpenAI(base_url=walk.server.url, api_key=secret) as client:
+        answer = await client.chat.completions.create(
+            model="deepseek-chat",
+            messages=[{"role": "user", "content": "Hello!"}],
+            max_tokens=8,
+        )
+    assert answer.usage is not None
+    assert answer.usage.completion_tokens > 0
+
+
+async def look_at_usage(walk: Walk) -> None:
+    await walk.open("/usage")
+    await expect(walk.page.get_by_role("heading", name="deepseek-chat")).to_be_visible()
+    assert await walk.page.locator("svg rect.bar").count() >= 3
+    async with walk.page.expect_download() as waiting:
+        await walk.page.get_by_role("link", name=walk.say("Export")).click()
+    path = await (await waiting.value).path()
+    with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as archive:
+        assert sorted(name.partition("-")[0] for name in archive.namelist()) == ["amount", "cost"]
+
+
+async def chat(walk: Walk) -> None:
+    await walk.open("/chat")
+    await walk.fill("Message", "What is a whale fall?")
+    await walk.click("Send")
+    await walk.see("Try again")
+    assert await walk.page.locator(".said.model .prose").inner_text()
+    assert "/chat/chat_" in walk.page.url
+    await walk.page.reload()
+    await expect(walk.page.locator(".said.user")).to_have_text("What is a whale fall?")
+    await walk.click("Erase")
+    await walk.see("The conversation has been deleted.")
+
+
+async def revoke(walk: Walk, secret: str) -> None:
+    await walk.open("/api_keys")
+    await walk.page.get_by_role("button", name=walk.say("Revoke")).first.click()
+    await walk.see("API key revoked.")
+    async with AsyncOpenAI(base_url=walk.server.url, api_key=secret, max_retries=0) as client:
+        with pytest.raises(AuthenticationError):
+            await client.models.list()
+
+
+async def every_page_fits(walk: Walk) -> None:
+    """Nothing sticks out sideways, at either width."""
+    for path in PAGES:
+        await walk.open(path)
+        wide = await walk.page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        assert wide <= 0, path
+
+
+async def delete_account(walk: Walk) -> None:
+    await walk.open("/profile/delete")
+    label = walk.say("Type %(email)s to confirm") % {"email": walk.email}
+    await walk.page.get_by_label(label).fill(walk.email)
+    await walk.fill("Password", PASSWORD)
+    await walk.click("Delete the account for good")
+    await walk.see("Your account has been deleted.")
