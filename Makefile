@@ -67,7 +67,7 @@ format: $(STAMP) ## rewrite the sources in the house format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(STAMP) ## measure; results go to bench/results
+bench: $(STAMP) ## list the benchmarks; each is run by itself
 	@$(BIN)/python -m bench
 
 # PostgreSQL is used by the tests where it is present; as root on Debian it is installed.

@@ -21,6 +21,7 @@ from typing_extensions import override
 from whalefall.accounts.api_keys import create_api_key
 from whalefall.accounts.passwords import hash_password
 from whalefall.accounts.users import create_user, list_users
+from whalefall.api.connection import BoundedConnection
 from whalefall.app import RunningPlatform, start_platform
 from whalefall.base.clock import Clock, SystemClock
 from whalefall.base.errors import PlatformError
@@ -140,7 +141,7 @@ async def _listen(settings: Settings, platform: RunningPlatform, welcome: Welcom
         platform.application,
         host=settings.host,
         port=settings.port,
-        http="httptools",
+        http=BoundedConnection,
         log_level="warning",
         access_log=False,
         server_header=False,
