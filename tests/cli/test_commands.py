@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from tests.support.server import run_command
 from tests.support.tiny_model import TINY_V32, tiny_model
@@ -107,12 +108,13 @@ def test_prices_in_force_are_those_of_v3_2(environ: dict[str, str]) -> None:
 
 def test_model_check_names_what_is_missing(tmp_path: Path, environ: dict[str, str]) -> None:
     model = tiny_model()
-    state = dict(model.state_dict())
-    save_checkpoint(tmp_path / "whole", TINY_V32, state)
+    save_checkpoint(tmp_path / "whole", TINY_V32, model.state_dict())
     whole = json.loads(run(environ, "model", "check", str(tmp_path / "whole"), "--json").stdout)
     assert whole["ok"], whole["problems"]
-    del state["model.norm.weight"]
-    save_checkpoint(tmp_path / "broken", TINY_V32, state)
-    done = run(environ, "model", "check", str(tmp_path / "broken"), "--json")
+    (shard,) = (tmp_path / "whole").glob("*.safetensors")
+    tensors = load_file(shard)
+    del tensors["model.norm.weight"]
+    save_file(tensors, shard)
+    done = run(environ, "model", "check", str(tmp_path / "whole"), "--json")
     assert done.returncode == 1
     assert json.loads(done.stdout)["problems"] == ["model.norm.weight is missing"]
