@@ -32,6 +32,7 @@ PAGES = (
     "/pricing",
     "/profile",
     "/chat",
+    "/playground",
     "/tickets",
     "/status",
     "/help",
@@ -95,6 +96,7 @@ async def test_a_first_day(
     await call_the_api(walk, secret)
     await look_at_usage(walk)
     await chat(walk)
+    await play(walk, secret)
     await revoke(walk, secret)
     await every_page_fits(walk)
     await delete_account(walk)
@@ -162,6 +164,17 @@ async def chat(walk: Walk) -> None:
     await expect(walk.page.locator(".said.user")).to_have_text("What is a whale fall?")
     await walk.click("Erase")
     await walk.see("The conversation has been deleted.")
+
+
+async def play(walk: Walk, secret: str) -> None:
+    await walk.open("/playground")
+    await walk.fill("API key", secret)
+    body = '{"model": "deepseek-chat", "messages": [{"role": "user", "content": "1"}], '
+    await walk.fill("Body", body + '"max_tokens": 4}')
+    await walk.click("Send")
+    await expect(walk.page.get_by_role("status")).to_contain_text("200", timeout=WAIT_MS)
+    await expect(walk.page.locator("#answer")).to_contain_text('"completion_tokens"')
+    await expect(walk.page.locator("#python")).to_contain_text("max_tokens=4")
 
 
 async def revoke(walk: Walk, secret: str) -> None:

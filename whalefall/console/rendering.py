@@ -22,6 +22,7 @@ from whalefall.console.markdown import MarkdownRenderer
 TEMPLATE_DIRECTORY = Path(__file__).parent / "templates"
 PLATFORM_LINKS = (
     ("/chat", mark("Chat")),
+    ("/playground", mark("Playground")),
     ("/pricing", mark("Pricing")),
     ("/help", mark("Help")),
     ("/status", mark("Status")),
