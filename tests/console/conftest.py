@@ -43,5 +43,7 @@ async def console_url(context: ConsoleContext) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def browser(console_url: str, database: Database, clock: FakeClock) -> AsyncIterator[Browser]:
-    async with httpx.AsyncClient(base_url=console_url, headers={"accept-language": "en"}) as client:
+    async with httpx.AsyncClient(
+        base_url=console_url, headers={"accept-language": "en"}, timeout=60
+    ) as client:
         yield Browser(client, database, clock)

@@ -79,7 +79,7 @@ async def test_every_form_needs_the_token_of_its_own_browser(
 ) -> None:
     browser.make_user("ann@example.org")
     await browser.sign_in("ann@example.org")
-    async with httpx.AsyncClient(base_url=console_url) as stranger:
+    async with httpx.AsyncClient(base_url=console_url, timeout=60) as stranger:
         page = (await stranger.get("/sign_in")).text
         foreign = page.split('name="csrf" value="')[1][:64]
     for action in all_actions():

@@ -28,8 +28,8 @@ async def test_another_login_can_be_ended_and_only_ones_own(
     browser.make_user("ben@example.org")
     await browser.sign_in("ann@example.org")
     async with (
-        httpx.AsyncClient(base_url=console_url) as phone,
-        httpx.AsyncClient(base_url=console_url) as ben,
+        httpx.AsyncClient(base_url=console_url, timeout=60) as phone,
+        httpx.AsyncClient(base_url=console_url, timeout=60) as ben,
     ):
         await sign_in_program(phone, "ann@example.org")
         await sign_in_program(ben, "ben@example.org")

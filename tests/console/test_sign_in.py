@@ -200,7 +200,7 @@ async def test_weak_passwords_are_refused(browser: Browser, password: str) -> No
 
 async def test_programs_sign_in_for_a_bearer_token(browser: Browser, console_url: str) -> None:
     browser.make_user("ann@example.org")
-    async with httpx.AsyncClient(base_url=console_url) as client:
+    async with httpx.AsyncClient(base_url=console_url, timeout=60) as client:
         response = await client.post(
             "/console/api/sign_in", json={"email": "ann@example.org", "password": PASSWORD}
         )

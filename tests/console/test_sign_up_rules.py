@@ -32,7 +32,7 @@ async def test_a_domain_that_is_not_admitted_gets_the_documented_message(
 ) -> None:
     rule = EmailDomainRule.of(allowed=["example.org"])
     app = Starlette(routes=console_routes(replace(context, email_domains=rule)))
-    async with listening(app) as url, httpx.AsyncClient(base_url=url) as client:
+    async with listening(app) as url, httpx.AsyncClient(base_url=url, timeout=60) as client:
         client.headers["accept-language"] = "zh-CN"
         browser = Browser(client, context.database, clock)
         await browser.open("/sign_up")
