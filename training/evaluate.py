@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     renderer = Renderer(Tokenizer.bundled())
     console, right_of_all, asked_of_all = Console(), 0, 0
     for name, right, asked in scores(
-        run.model, run.vocabulary, renderer, load_world(), options.questions
+        run.model, run.vocabulary, renderer, load_world(renderer.tokenizer), options.questions
     ):
         right_of_all, asked_of_all = right_of_all + right, asked_of_all + asked
         console.print(f"{name:16} {right:3} of {asked}", highlight=False)

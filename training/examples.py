@@ -5,11 +5,17 @@ It must not know tokens, chat formats, or how examples are chosen."""
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
+from training import holdout
+from training.holdout import Split
+from training.words import Words
 from whalefall.chat.messages import Message, ResponseFormat, Tool
+
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,8 @@ class Snippet:
 
 @dataclass(frozen=True)
 class World:
-    """Everything that skills draw from: hand-written pairs, tables of facts, and the corpus."""
+    """Everything that skills draw from: hand-written pairs, tables of facts, and the corpus; and
+    which side of it, the one for training or the one held out."""
 
     pairs: Mapping[str, tuple[Pair, ...]]
     """By language: "en", "zh"."""
@@ -72,8 +79,17 @@ class World:
     tales: Mapping[str, Mapping[str, list[str]]]
     """By language and kind of word."""
     snippets: tuple[Snippet, ...]
+    words: Words
     corpus: Mapping[str, list[list[str]]] = field(default_factory=dict)
     """By name: "dialogues" (turns), "problems" (question, answer), "tales" (paragraphs)."""
+
+    @property
+    def split(self) -> Split:
+        return self.words.split
+
+    def pick(self, rng: random.Random, pool: Sequence[_T]) -> _T:
+        """A piece of this world's side of a pool: a phrasing, a value, a tool, a schema."""
+        return holdout.pick(rng, pool, self.split)
 
 
 Exchanges = list[Exchange]

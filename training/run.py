@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     recipe = Recipe(seed=options.seed)
     recipe = replace(recipe, plan=replace(recipe.plan, seed=options.seed))
     renderer = Renderer(Tokenizer.bundled())
-    mixture = Mixture(load_world(options.corpus), recipe.seed, options.mix)
+    mixture = Mixture(load_world(renderer.tokenizer, options.corpus), recipe.seed, options.mix)
     everything = replace(mixture, mix="all")
 
     def rendered(index: int) -> RenderedExample:

@@ -11,19 +11,25 @@ from pathlib import Path
 from typing import Any
 
 from training.examples import Pair, Snippet, World
+from training.holdout import Split
+from training.words import Words
+from whalefall.chat.tokenizer import Tokenizer
 
 _DATA = Path(__file__).parent / "data"
 _TOPICS = frozenset({"ai", "conversations", "emotion", "food", "humor", "science", "computers"})
 _TURN_CHARS_MAX = 160
 
 
-def load_world(corpus_dir: Path | None = None) -> World:
+def load_world(
+    tokenizer: Tokenizer, corpus_dir: Path | None = None, split: Split = Split.TRAINED
+) -> World:
     """Raises OSError when a named corpus folder lacks one of its files."""
     return World(
         pairs={lang: tuple(map(_pair, _load(f"chat_{lang}")["pair"])) for lang in ("en", "zh")},
         facts=_load("facts"),
         tales=_load("tales"),
         snippets=tuple(Snippet(**entry) for entry in _load("code")["snippet"]),
+        words=Words(tokenizer, split),
         corpus={} if corpus_dir is None else _load_corpus(corpus_dir),
     )
 

@@ -24,8 +24,8 @@ def renderer(tokenizer: Tokenizer) -> Renderer:
 
 
 @pytest.fixture(scope="session")
-def world() -> World:
-    return load_world()
+def world(tokenizer: Tokenizer) -> World:
+    return load_world(tokenizer)
 
 
 @pytest.fixture(autouse=True)
