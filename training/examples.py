@@ -14,7 +14,6 @@ from training.holdout import Split
 from training.words import Words
 from whalefall.chat.messages import Message, ResponseFormat, Tool
 
-
 _T = TypeVar("_T")
 
 
