@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from training import holdout
 from training.holdout import Split
 from training.words import Words
 from whalefall.chat.messages import Message, ResponseFormat, Tool
@@ -88,7 +87,7 @@ class World:
 
     def pick(self, rng: random.Random, pool: Sequence[_T]) -> _T:
         """A piece of this world's side of a pool: a phrasing, a value, a tool, a schema."""
-        return holdout.pick(rng, pool, self.split)
+        return rng.choice(self.words.side_of(pool))
 
 
 Exchanges = list[Exchange]
