@@ -29,6 +29,10 @@ class Words:
         """A lower-case word that is one token behind a blank."""
         return rng.choice(self._english)
 
+    def plain(self, rng: random.Random) -> str:
+        """A lower-case word that is one token with a blank before it and without."""
+        return rng.choice(self._plain)
+
     def chinese(self, rng: random.Random) -> str:
         """One token of two to four Chinese characters."""
         return rng.choice(self._chinese)
@@ -61,6 +65,11 @@ class Words:
     def _english(self) -> list[str]:
         found = (text[1:] for text in self._tokens if re.fullmatch(r" [a-z]{3,12}", text))
         return [word for word in found if self._is_ours(word)]
+
+    @cached_property
+    def _plain(self) -> list[str]:
+        known = set(self._tokens)
+        return [word for word in self._english if word in known]
 
     @cached_property
     def _chinese(self) -> list[str]:
