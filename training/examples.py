@@ -78,6 +78,10 @@ class World:
     """By language and kind of word."""
     snippets: tuple[Snippet, ...]
     words: Words
+    records: Mapping[str, Any] = field(default_factory=dict)
+    """Texts that hold facts, and the values they are filled with."""
+    phrases: Mapping[str, Any] = field(default_factory=dict)
+    """What is classified, translated and summarised."""
     corpus: Mapping[str, list[list[str]]] = field(default_factory=dict)
     """By name: "dialogues" (turns), "problems" (question, answer), "tales" (paragraphs)."""
 
