@@ -113,32 +113,15 @@ def _grouped(rng: random.Random, sheet: Sheet, shape: dict[str, Any]) -> dict[st
 def _rows(rng: random.Random, world: World) -> Task:
     """Two or three objects of the same kind."""
     lang = rng.choice(("en", "zh"))
-    fields, form, names, join = rng.choice(_ROWS[lang])
+    entry = rng.choice(world.records["rows"][lang])
     rows, parts = [], []
     for _ in range(rng.choice((2, 2, 3))):
-        drawn = {key: value(rng, world, lang, kind) for key, kind in fields.items()}
+        drawn = {key: value(rng, world, lang, kind) for key, kind in entry["values"].items()}
         rows.append({key: part.json for key, part in drawn.items()})
-        parts.append(form.format(**{key: part.shown for key, part in drawn.items()}))
-    shape = {world.pick(rng, names): rows}
-    text = join.join(parts) + ("。" if lang == "zh" else ".")
+        parts.append(entry["form"].format(**{key: part.shown for key, part in drawn.items()}))
+    shape = {world.pick(rng, entry["keys"]): rows}
+    text = entry["join"].join(parts) + ("。" if lang == "zh" else ".")
     return Task(json_requests.request(rng, world, lang, text, shape), shape, lang)
-
-
-_Row = tuple[dict[str, str], str, tuple[str, ...], str]
-_ROWS: dict[str, tuple[_Row, ...]] = {
-    "en": (
-        ({"name": "name", "age": "int 1 99"}, "{name} is {age}", ("people", "persons", "users", "friends"), ", "),
-        ({"item": "product", "price": "price"}, "{item} cost {price}", ("items", "products", "articles"), " and "),
-        ({"city": "city", "temperature": "int -9 40"}, "{city} has {temperature} degrees", ("cities", "places", "weather"), "; "),
-        ({"product": "product", "quantity": "int 1 60"}, "{quantity} {product}", ("items", "order", "cart"), ", "),
-        ({"player": "person", "points": "int 0 99"}, "{player}: {points} points", ("players", "scores", "results"), "\n"),
-    ),
-    "zh": (
-        ({"姓名": "name", "年龄": "int 1 99"}, "{姓名}{年龄}岁", ("人物", "用户", "朋友"), "，"),
-        ({"商品": "product", "价格": "price"}, "{商品}{价格}元", ("商品列表", "清单", "商品"), "，"),
-        ({"city": "city", "temperature": "int -9 40"}, "{city}{temperature}度", ("cities", "weather"), "；"),
-    ),
-}  # fmt: skip
 
 
 def _by_example(rng: random.Random, world: World) -> Task:
@@ -166,33 +149,10 @@ def _example_prompt(
     indent: int | None,
 ) -> str:
     keys = json_requests.key_list(rng, world, lang, list(example))
-    opening = world.pick(rng, _EXAMPLE_OPENINGS[lang]).replace("{k}", keys)
-    before, between = world.pick(rng, _EXAMPLE_HEADS[lang])
+    opening = _phrase(rng, world, lang, "example_openings").replace("{k}", keys)
+    before, between = _phrase(rng, world, lang, "example_heads")
     output = json.dumps(example, ensure_ascii=False, indent=indent)
     return f"{opening}\n\n{before}\n{text}\n\n{between}\n{output}" + rng.choice(("", "\n"))
-
-
-_EXAMPLE_OPENINGS = {
-    "en": (
-        "The user will provide some text. Please parse the {k} and output them in JSON format.",
-        "The user will provide a text. Output {k} in JSON format.", "Extract {k} as JSON.",
-        "Please parse {k} and answer with JSON.", "You turn texts into JSON with {k}.",
-        "Parse the text and return JSON.", "The user sends a text. Write JSON with the keys {k}.",
-        "For every message, output a JSON object as in the example.", "Follow the JSON example.",
-        "Extract the same fields as in the example, in JSON.", "You are a parser. JSON only.",
-    ),
-    "zh": (
-        "用户将提供一段文本。请解析{k}并以JSON格式输出。", "请提取{k}，用JSON输出。", "按照示例把文本转成JSON。", "用户会给出文本，请输出包含{k}的JSON。",
-        "请仿照例子输出JSON。", "解析文本，返回JSON。", "你是解析器，只输出JSON。",
-    ),
-}  # fmt: skip
-_EXAMPLE_HEADS = {
-    "en": (("EXAMPLE INPUT:", "EXAMPLE JSON OUTPUT:"), ("EXAMPLE INPUT: ", "EXAMPLE JSON OUTPUT:"),
-           ("Example input:", "Example output:"), ("Input:", "Output:"), ("Text:", "JSON:"),
-           ("Example:", "Answer:"), ("### Input", "### Output"), ("INPUT", "JSON")),
-    "zh": (("示例输入：", "示例JSON输出："), ("输入示例：", "输出示例："), ("例子：", "JSON："), ("输入：", "输出："),
-           ("EXAMPLE INPUT:", "EXAMPLE JSON OUTPUT:"), ("文本：", "结果：")),
-}  # fmt: skip
 
 
 def _exam(rng: random.Random, world: World) -> Task:
@@ -224,18 +184,10 @@ def _converted(rng: random.Random, world: World) -> Task:
         else sheets.plain(rng, world)
     )
     lang = sheet.lang
-    asked = world.pick(rng, _CONVERT[lang])
+    asked = _phrase(rng, world, lang, "convert")
     is_first = rng.random() < 0.8
     user = asked + sheet.text if is_first else sheet.text + "\n\n" + asked.rstrip(":：\n ")
     return Task(json_requests.finished(rng, "", user), dict(sheet.facts), lang)
-
-
-_CONVERT = {
-    "en": ("Convert to JSON: ", "Turn this into JSON: ", "As JSON:\n", "Write this as a JSON object: ",
-           "Make JSON of this:\n", "To JSON: ", "json please: ", "Please convert the following to JSON:\n\n",
-           "Represent this as JSON: ", "Transform into JSON: ", "Rewrite as JSON:\n", "JSON:\n", "Format as JSON: "),
-    "zh": ("转成JSON：", "请把下面的内容转换成JSON：\n", "写成JSON：", "用JSON表示：", "转换为 JSON：\n", "改成JSON格式：", "请输出对应的JSON：", "JSON：\n"),
-}  # fmt: skip
 
 
 def _listed(rng: random.Random, world: World) -> Task:
@@ -244,18 +196,8 @@ def _listed(rng: random.Random, world: World) -> Task:
     lists = world.records["lists_zh" if lang == "zh" else "lists"]
     key = rng.choice(list(lists))
     number = rng.randint(1, len(lists[key]))
-    user = world.pick(rng, _LISTS[lang]).format(n=number, k=key)
+    user = _phrase(rng, world, lang, "lists").format(n=number, k=key)
     return Task(json_requests.finished(rng, "", user), {key: lists[key][:number]}, lang)
-
-
-_LISTS = {
-    "en": ("List {n} {k} as JSON.", "Give me a json list of {n} {k}.", "Return JSON with {n} {k}.",
-           "Name {n} {k} in JSON.", "{n} {k} as JSON", "Write a JSON object with {n} {k}.",
-           "I need {n} {k} in JSON format.", "Output {n} {k} as JSON, please.", "Show me {n} {k}. Use JSON.",
-           "Tell me {n} {k} as a JSON object.", "JSON: {n} {k}"),
-    "zh": ("用JSON列出{n}个{k}。", "给我{n}个{k}，用JSON格式。", "以JSON返回{n}个{k}。", "列举{n}个{k}，输出JSON。", "{n}个{k}，JSON格式",
-           "请写出{n}个{k}的JSON。", "输出{n}个{k}，用json。", "请用JSON给出{n}个{k}。"),
-}  # fmt: skip
 
 
 def _capital(rng: random.Random, world: World) -> Task:
@@ -275,38 +217,12 @@ _CAPITALS = (
 def _judged(rng: random.Random, world: World) -> Task:
     """A class as the value of a key."""
     case = classification.case(rng, world)
-    key = world.pick(rng, _CLASS_KEYS[case.lang])
-    user = world.pick(rng, _CLASS_ASKED[case.lang]).replace("{k}", key)
+    while case.is_vague:
+        case = classification.case(rng, world)
+    key = _phrase(rng, world, case.lang, "class_keys")
+    user = _phrase(rng, world, case.lang, "class_asked").replace("{k}", key)
     user = user.replace("{l}", ", ".join(case.labels)).replace("{t}", case.text)
     return Task(json_requests.finished(rng, "", user), {key: case.label}, case.lang)
-
-
-_CLASS_KEYS = {
-    "en": (
-        "label",
-        "class",
-        "category",
-        "result",
-        "type",
-        "answer",
-        "prediction",
-        "kind",
-        "output",
-    ),
-    "zh": ("标签", "类别", "label", "结果", "分类", "category"),
-}
-_CLASS_ASKED = {
-    "en": (
-        'Classify as {l}. Answer in JSON with the key "{k}": {t}', "JSON with {k}, one of {l}: {t}",
-        'Which of {l}? Return {"{k}": "..."} as JSON. {t}', "{t}\n\nClassify ({l}) and output JSON with the key {k}.",
-        "Labels: {l}\nText: {t}\nReturn a JSON object with the key {k}.", "{t}\nGive me {k} ({l}) as JSON.",
-        "Output JSON with the key {k}. Choose from {l}.\n\n{t}", "Put this text into one of {l}, as JSON with {k}: {t}",
-    ),
-    "zh": (
-        "请分类（{l}），用JSON输出，键为{k}：{t}", "文本：{t}\n从{l}中选择，返回JSON，键名{k}。", "用JSON回答{k}，可选：{l}。\n{t}", "{t}\n\n分类为{l}之一，输出包含{k}的JSON。",
-        "标签：{l}\n文本：{t}\n返回JSON对象，键：{k}",
-    ),
-}  # fmt: skip
 
 
 def _twice(rng: random.Random, world: World) -> Dialogue:
@@ -316,17 +232,13 @@ def _twice(rng: random.Random, world: World) -> Dialogue:
     first, second = (sheets.told(rng, world, entry, names) for _ in range(2))
     shape = wanted(rng, world, first)
     request = json_requests.request(rng, world, first.lang, first.text, shape)
-    following = world.pick(rng, _FOLLOWING[first.lang]) + second.text
+    following = _phrase(rng, world, first.lang, "following") + second.text
     answer = {key: second.facts.get(key) for key in shape}
     again = Request("", following, request.response_format)
     tasks = [Task(request, shape, first.lang), Task(again, answer, first.lang)]
     return _dialogue(tasks, is_thinking=rng.random() < 0.15)
 
 
-_FOLLOWING = {
-    "en": ("", "Now this one: ", "And this: ", "Next: ", "The same for: ", "Again: ", "Another one: ", "Do the same:\n", "Next text:\n"),
-    "zh": ("", "下一个：", "再来一个：", "同样处理：", "还有：", "继续：", "这个呢："),
-}  # fmt: skip
 _MAKERS: dict[Callable[[random.Random, World], Task], float] = {
     _extracted: 70,
     _exam: 6,
@@ -337,3 +249,7 @@ _MAKERS: dict[Callable[[random.Random, World], Task], float] = {
     _listed: 3,
     _capital: 1,
 }
+
+
+def _phrase(rng: random.Random, world: World, lang: str, name: str) -> str:
+    return world.pick(rng, world.phrases["json_tasks"][lang][name])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -115,7 +116,11 @@ _FORM = ("{k}: {v}", "{k}: {v}", "{k} = {v}", "{k}={v}", "{k} - {v}", "{k} | {v}
 
 
 def _listed(
-    rng: random.Random, world: World, lang: str, pairs: list[tuple[str, Value]], forms: Any
+    rng: random.Random,
+    world: World,
+    lang: str,
+    pairs: list[tuple[str, Value]],
+    forms: Sequence[str],
 ) -> str:
     """One form for all pairs, or one for each."""
     joins = world.records["plain"]["joins_zh" if lang == "zh" else "joins"]
