@@ -106,7 +106,7 @@ def _feeling(rng: random.Random, world: World, lang: str, feeling: str) -> tuple
     subject = world.pick(rng, parts["subjects"])
     if lang == "en" and rng.random() < 0.25:
         subject = f"The {world.words.plain(rng)}"
-    clue = rng.choice(parts[feeling]).replace("{x}", subject)
+    clue = _clause(rng, parts, feeling).replace("{x}", subject)
     if ": " + subject in clue or ", " + subject in clue:
         clue = clue.replace(subject, subject[0].lower() + subject[1:])
     sentences = [clue + rng.choice(("。", "！") if lang == "zh" else (".", "!", "."))]
@@ -114,6 +114,15 @@ def _feeling(rng: random.Random, world: World, lang: str, feeling: str) -> tuple
         more = rng.choice(parts[f"also_{rng.choice((feeling, feeling, 'neutral'))}"])
         sentences.insert(rng.choice((0, 1, 1)), more)
     return ("" if lang == "zh" else " ").join(sentences), clue
+
+
+def _clause(rng: random.Random, parts: Mapping[str, list[str]], feeling: str) -> str:
+    """A whole one, or a verb with an adjective."""
+    if rng.random() < 0.5:
+        return rng.choice(parts[feeling])
+    words = ("{x}", rng.choice(parts["verbs"]), rng.choice(parts["adverbs"]))
+    blank = " " if parts["verbs"][0] else ""
+    return blank.join(filter(None, (*words, rng.choice(parts[f"adjectives_{feeling}"]))))
 
 
 def _topic(rng: random.Random, world: World, lang: str) -> Case:

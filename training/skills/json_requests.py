@@ -36,7 +36,7 @@ def request(rng: random.Random, world: World, lang: str, text: str, shape: Shape
         if is_nested
         else (_by_list, _by_template, _by_system, _by_schema)
     )
-    weights = (4, 1) if is_nested else (11, 4, 3, 1)
+    weights = (4, 1) if is_nested else (11, 4, 3, 1.5)
     return rng.choices(kinds, weights)[0](rng, world, lang, text, shape)
 
 
@@ -74,7 +74,7 @@ def _by_system(rng: random.Random, world: World, lang: str, text: str, shape: Sh
 
 
 def _by_schema(rng: random.Random, world: World, lang: str, text: str, shape: Shape) -> Request:
-    schema = schema_of(shape)
+    schema = _dressed(rng, schema_of(shape))
     asked = _phrase(rng, world, lang, "schema_asked")
     if rng.random() < 0.6:
         response_format = ResponseFormat(ResponseFormatKind.JSON_SCHEMA, schema)
@@ -91,10 +91,36 @@ def schema_of(value: object) -> dict[str, Any]:
         return {"type": "object", "properties": properties, "required": list(value)}
     if isinstance(value, list):
         return {"type": "array", "items": schema_of(value[0])}
+    if value is None:
+        return {"type": ["string", "null"]}
     return {"type": _TYPES[type(value)]}
 
 
-_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
+def _dressed(rng: random.Random, schema: dict[str, Any]) -> dict[str, Any]:
+    """As libraries write schemas: with titles and descriptions, closed, numbers for integers."""
+    style = rng.choice(("bare", "closed", "titled", "described"))
+    properties = {
+        key: _dressed_part(rng, key, part, style) for key, part in schema["properties"].items()
+    }
+    required = schema["required"]
+    if style == "titled":
+        title = rng.choice(("Result", "Item", "Data", "Answer", "Record", "Output"))
+        return {"properties": properties, "required": required, "title": title, "type": "object"}
+    closed = {"additionalProperties": False} if style == "closed" else {}
+    return {"type": "object", "properties": properties, "required": required, **closed}
+
+
+def _dressed_part(rng: random.Random, key: str, part: dict[str, Any], style: str) -> dict[str, Any]:
+    if part["type"] == "integer" and rng.random() < 0.2:
+        part = {"type": "number"}
+    if style == "titled":
+        return {"title": key.replace("_", " ").title(), **part}
+    if style == "described" and rng.random() < 0.5:
+        return {**part, "description": f"The {key}"}
+    return part
+
+
+_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
 _BLANKS = ("empty", "dots", "types", "types", "zeros")
 
 

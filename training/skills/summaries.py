@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from training.examples import Exchange, Exchanges, World
-from training.skills.values import value
+from training.skills.json_values import value
 
 _SLOT = re.compile(r"{(\w+)}")
 _WISHES = ("summary", "summary", "summary", "title", "keywords")

@@ -135,6 +135,39 @@ def _costs(rng: random.Random, world: World) -> Pair:
     return f"How much is the {thing[0]}?", f"这个{thing[1]}多少钱？"
 
 
+def _asks(rng: random.Random, world: World) -> Pair:
+    """Do they like tea?"""
+    subject, verb = (
+        _part(rng, world, "subjects"),
+        rng.choice(world.phrases["translation"]["verbs"][:8]),
+    )
+    thing, auxiliary = _part(rng, world, "objects"), "Does" if _is_one(subject[0]) else "Do"
+    name = subject[0] if subject[0] == "I" else subject[0][0].lower() + subject[0][1:]
+    return f"{auxiliary} {name} {verb[0]} {thing[0]}?", f"{subject[1]}{verb[2]}{thing[1]}吗？"
+
+
+def _can(rng: random.Random, world: World) -> Pair:
+    """He can swim."""
+    subject, action = _part(rng, world, "subjects"), _part(rng, world, "actions")
+    if rng.random() < 0.3:
+        return f"{subject[0]} cannot {action[0]}.", f"{subject[1]}不会{action[2]}。"
+    return f"{subject[0]} can {action[0]}.", f"{subject[1]}会{action[2]}。"
+
+
+def _belongs(rng: random.Random, world: World) -> Pair:
+    """This is my book."""
+    owner, thing = _part(rng, world, "owners"), _part(rng, world, "things")
+    if rng.random() < 0.4:
+        return f"Where is {owner[0]} {thing[0]}?", f"{owner[1]}{thing[1]}在哪里？"
+    return f"This is {owner[0]} {thing[0]}.", f"这是{owner[1]}{thing[1]}。"
+
+
+def _please(rng: random.Random, world: World) -> Pair:
+    thing = _part(rng, world, "objects")
+    return f"Please give me {thing[0]}.", f"请给我{thing[1]}。"
+
+
 _FORMS: tuple[Callable[[random.Random, World], Pair], ...] = (
-    _wants, _wants, _does, _is_like, _is_like, _where, _goes, _works_as, _has, _costs,
+    _wants, _wants, _does, _is_like, _is_like, _where, _goes, _works_as, _has, _costs, _asks, _can,
+    _belongs, _please,
 )  # fmt: skip
