@@ -20,6 +20,7 @@ from training.examples import (
 )
 from training.skills import (
     arithmetic,
+    classification,
     code,
     conversation,
     corpus,
@@ -28,8 +29,10 @@ from training.skills import (
     knowledge,
     retrieval,
     stories,
+    summaries,
     text_games,
     tools,
+    translation,
 )
 from whalefall.chat.messages import Message, Role
 
@@ -47,7 +50,9 @@ EXCHANGE_SKILLS: Mapping[str, tuple[ExchangeSkill, float]] = {
     "capitals": (knowledge.capitals, 10),
     "animals": (knowledge.animals, 3),
     "opposites": (knowledge.opposites, 4),
-    "translations": (knowledge.translations, 5),
+    "translated": (translation.translated, 8),
+    "classified": (classification.classified, 10),
+    "summed_up": (summaries.summed_up, 3),
     "colours": (knowledge.colours, 2),
     "words": (knowledge.words, 4),
     "sums": (arithmetic.sums, 18),
