@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 _ONE_IN = 8
+_TRIES = 40
 _T = TypeVar("_T")
 
 
@@ -32,4 +33,11 @@ def side_of(pool: Sequence[_T], split: Split) -> Sequence[_T]:
 
 
 def pick(rng: random.Random, pool: Sequence[_T], split: Split) -> _T:
+    """Draws again until the piece is of the wanted side; only a pool that seems to have none is
+    gone through as a whole."""
+    wanted = split is Split.HELD_OUT
+    for _ in range(_TRIES):
+        piece = rng.choice(pool)
+        if is_held_out(piece) is wanted:
+            return piece
     return rng.choice(side_of(pool, split))
