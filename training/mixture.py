@@ -51,7 +51,7 @@ EXCHANGE_SKILLS: Mapping[str, tuple[ExchangeSkill, float]] = {
     "translations": (knowledge.translations, 5),
     "colours": (knowledge.colours, 2),
     "words": (knowledge.words, 4),
-    "sums": (arithmetic.sums, 14),
+    "sums": (arithmetic.sums, 11),
     "word_problems": (word_problems.word_problems, 5),
     "comparisons": (numbers.comparisons, 2),
     "ordering": (numbers.ordering, 1),

@@ -16,7 +16,8 @@ from training.world import load_world
 from whalefall.chat.tokenizer import Tokenizer
 
 _OPERATORS = {"+": operator.add, "-": operator.sub, "×": operator.mul, "÷": operator.floordiv}
-_EQUATION = re.compile(r"(-?\d+) ([+\-×÷]) (\d+) = (?=(-?\d+)(?: ([+\-]) (\d+))?)")
+_TERM = r"-?\d+(?: [+\-×÷] \d+)*"
+_CHAIN = re.compile(rf"{_TERM}(?: = {_TERM})+")
 
 
 @pytest.fixture(scope="module")
@@ -25,11 +26,19 @@ def held_out_world(tokenizer: Tokenizer) -> World:
 
 
 def _assert_true_equations(text: str) -> int:
-    found = _EQUATION.findall(text)
-    for a, sign, b, result, then, last in found:
-        right = int(result) if not then else _OPERATORS[then](int(result), int(last))
-        assert _OPERATORS[sign](int(a), int(b)) == right, text
-    return len(found)
+    """All sides of every chain of equal signs have the same value."""
+    chains = [chain.split(" = ") for chain in _CHAIN.findall(text)]
+    for sides in chains:
+        assert len({_value(side) for side in sides}) == 1, text
+    return len(chains)
+
+
+def _value(side: str) -> int:
+    first, *rest = side.split(" ")
+    value = int(first)
+    for sign, number in zip(rest[::2], rest[1::2], strict=True):
+        value = _OPERATORS[sign](value, int(number))
+    return value
 
 
 def test_every_equation_that_is_said_or_thought_is_true(world: World) -> None:
@@ -45,15 +54,18 @@ def test_every_equation_that_is_said_or_thought_is_true(world: World) -> None:
 @pytest.mark.parametrize(
     ("number_sum", "equation", "steps"),
     [
-        (Sum(47, 38, "+"), "47 + 38 = 85",
+        (Sum(47, 38, "+"), "47 + 38 = 70 + 15 = 85",
          "47 + 38: 40 + 30 = 70, 7 + 8 = 15, 70 + 15 = 85."),
-        (Sum(85, 38, "-"), "85 - 38 = 47", "85 - 38: 85 - 30 = 55, 55 - 8 = 47."),
+        (Sum(85, 38, "-"), "85 - 38 = 55 - 8 = 47", "85 - 38: 85 - 30 = 55, 55 - 8 = 47."),
         (Sum(7, 8, "*"), "7 × 8 = 56", "7 × 8 = 56."),
         (Sum(23, 4, "*"), "23 × 4 = 80 + 12 = 92",
          "23 × 4: 20 × 4 = 80, 3 × 4 = 12, 80 + 12 = 92."),
         (Sum(84, 7, "/"), "84 ÷ 7 = 12", "84 ÷ 7: 12 × 7 = 84, so 12."),
-        (Sum(347, 128, "+"), "347 + 128 = 400 + 75 = 475",
-         "347 + 128: 300 + 100 = 400, 47 + 28 = 75, 400 + 75 = 475."),
+        (Sum(347, 128, "+"), "347 + 128 = 400 + 60 + 15 = 475",
+         "347 + 128: 300 + 100 = 400, 40 + 20 = 60, 7 + 8 = 15, 400 + 60 + 15 = 475."),
+        (Sum(347, 128, "-"), "347 - 128 = 247 - 28 = 227 - 8 = 219",
+         "347 - 128: 347 - 100 = 247, 247 - 20 = 227, 227 - 8 = 219."),
+        (Sum(40, 38, "+"), "40 + 38 = 78", "40 + 38 = 78."),
         (Sum(3, 5, "-"), "3 - 5 = -2", "3 - 5 = -2."),
     ],
 )  # fmt: skip

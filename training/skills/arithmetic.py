@@ -49,37 +49,45 @@ class Sum:
         return max(self.a, self.b) >= (13 if self.op == "*" else 10)
 
     def _between(self) -> str:
+        """Tens and ones by themselves: with this step in sight a small model adds right after a
+        few ten thousand sums, without it only after many times more."""
         a, b = self.a, self.b
         if self.op == "*" and min(a, b) < 10 and max(a, b) > 12 and max(a, b) % 10:
-            tens, ones = max(a, b) // 10 * 10, max(a, b) % 10
-            return f"{tens * min(a, b)} + {ones * min(a, b)}"
-        if self.op == "+" and a >= 100 and b >= 100:
-            return f"{a // 100 * 100 + b // 100 * 100} + {a % 100 + b % 100}"
-        if self.op == "-" and b >= 100:
-            return f"{a - b // 100 * 100} - {b % 100}"
+            big, small = max(a, b), min(a, b)
+            return f"{big // 10 * 10 * small} + {big % 10 * small}"
+        if self.op == "+" and min(a, b) >= 10 and a % 10 and b % 10:
+            return " + ".join(str(part + other) for part, other in self._places())
+        if self.op == "-" and 10 <= b <= a and b % 10:
+            tens = f"{a - b // 10 * 10} - {b % 10}"
+            return tens if b < 100 else f"{a - b // 100 * 100} - {b % 100} = {tens}"
         return ""
 
+    def _places(self) -> list[tuple[int, int]]:
+        """Hundreds, tens and ones of both numbers."""
+        units = (100, 10, 1) if max(self.a, self.b) >= 100 else (10, 1)
+        return [(self.a // u % 10 * u, self.b // u % 10 * u) for u in units]
+
     def _parts(self) -> list[str]:
-        a, b, unit = self.a, self.b, 100 if max(self.a, self.b) >= 100 else 10
-        if self.op == "+" and min(a, b) >= unit:
-            high, low = a // unit * unit + b // unit * unit, a % unit + b % unit
-            return [
-                f"{a // unit * unit} + {b // unit * unit} = {high}",
-                f"{a % unit} + {b % unit} = {low}",
-                f"{high} + {low} = {a + b}",
-            ]
-        if self.op == "-" and unit <= b <= a:
-            left = a - b // unit * unit
-            return [f"{a} - {b // unit * unit} = {left}", f"{left} - {b % unit} = {a - b}"]
-        if self.op == "*" and self._between():
+        a, b = self.a, self.b
+        if self.op == "/":
+            return [f"{self.result} × {b} = {a}, so {self.result}"]
+        if not self._between():
+            return []
+        if self.op == "-":
+            units = (100, 10, 1) if b >= 100 else (10, 1)
+            taken, parts = a, []
+            for part in (b // u % 10 * u for u in units):
+                parts.append(f"{taken} - {part} = {taken - part}")
+                taken -= part
+            return parts
+        if self.op == "+":
+            pairs, sign = self._places(), "+"
+        else:
             big, small = max(a, b), min(a, b)
-            high, low = big // 10 * 10, big % 10
-            return [
-                f"{high} × {small} = {high * small}",
-                f"{low} × {small} = {low * small}",
-                f"{high * small} + {low * small} = {a * b}",
-            ]
-        return [f"{self.result} × {b} = {a}, so {self.result}"] if self.op == "/" else []
+            pairs, sign = [(big // 10 * 10, small), (big % 10, small)], "×"
+        results = [x + y if sign == "+" else x * y for x, y in pairs]
+        parts = [f"{x} {sign} {y} = {r}" for (x, y), r in zip(pairs, results, strict=True)]
+        return [*parts, f"{' + '.join(map(str, results))} = {self.result}"]
 
 
 def is_ours(number_sum: Sum, split: Split) -> bool:

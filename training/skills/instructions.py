@@ -52,7 +52,7 @@ def _is_bigger(rng: random.Random, world: World) -> tuple[str, bool, str]:
 
 
 def _is_sum(rng: random.Random, world: World) -> tuple[str, bool, str]:
-    number_sum = arithmetic.drawn(rng, world, rng.choice("+-"), 0, rng.choice((20, 99)))
+    number_sum = arithmetic.drawn(rng, world, rng.choice("+-"), 0, 10)
     said = number_sum.result + (0 if rng.random() < 0.5 else rng.choice((1, 2, 10)))
     left = f"{number_sum.a} {number_sum.op} {number_sum.b}"
     question = world.pick(rng, _SUM).format(l=left, r=said)
@@ -84,7 +84,7 @@ def one_word(rng: random.Random, world: World) -> Exchanges:
         question, answer = f"What is the opposite of {pair[0]}?", pair[1]
         why = f"{pair[0]}: {pair[1]}."
     else:
-        number_sum = arithmetic.drawn(rng, world, rng.choice("+-"), 0, 20)
+        number_sum = arithmetic.drawn(rng, world, rng.choice("+-"), 0, 10)
         question = f"What is {number_sum.a} {number_sum.op} {number_sum.b}?"
         answer, why = str(number_sum.result), number_sum.steps
     return [Exchange(world.pick(rng, _ONE_WORD).format(q=question), answer, why)]

@@ -9,7 +9,7 @@ from training.skills.fillers import filler, num_tokens
 from training.skills.secrets import Secret, some_kind, some_secret
 from whalefall.chat.messages import Message, Role
 
-_QUESTIONS_MAX = 8
+_QUESTIONS_MAX = 16
 
 
 def needle(rng: random.Random, world: World, num_tokens_wanted: int = 0) -> Dialogue:
@@ -17,7 +17,7 @@ def needle(rng: random.Random, world: World, num_tokens_wanted: int = 0) -> Dial
     length a short text, as training has most of."""
     if not num_tokens_wanted:
         num_tokens_wanted = int(60 * 2 ** (rng.random() * 3))
-    count = min(_QUESTIONS_MAX, max(1, num_tokens_wanted // 50))
+    count = min(_QUESTIONS_MAX, max(1, num_tokens_wanted // 50), 4 + num_tokens_wanted // 512)
     lang = "zh" if rng.random() < 0.3 else "en"
     secrets = _secrets(rng, world, lang, count)
     asked = rng.sample(secrets, rng.randint((len(secrets) + 1) // 2, len(secrets)))
