@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from training.examples import Exchange, Exchanges, World
-from training.skills.values import distinct, some_kind, value
+from training.skills.items import distinct, some_kind, value
 
 
 def repeating(rng: random.Random, world: World) -> Exchanges:

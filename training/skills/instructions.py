@@ -6,7 +6,7 @@ import random
 
 from training.examples import Exchange, Exchanges, World
 from training.skills import arithmetic, tables
-from training.skills.values import distinct, some_kind
+from training.skills.items import distinct, some_kind
 
 
 def yes_no(rng: random.Random, world: World) -> Exchanges:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from training.examples import Exchange, Exchanges, World
-from training.skills.values import distinct, some_kind, value
+from training.skills.items import distinct, some_kind, value
 
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
 _PLACES_ZH = "一二三四五六七八"

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 from training.examples import World
-from training.skills.values import value
+from training.skills.items import value
 
 
 @dataclass(frozen=True)

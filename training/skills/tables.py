@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 from training.examples import Exchange, Exchanges, World
-from training.skills.values import distinct, some_kind, value
+from training.skills.items import distinct, some_kind, value
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from training.examples import Exchange, Exchanges, World
 from training.skills.arithmetic import Sum, drawn
-from training.skills.values import distinct, value
+from training.skills.items import distinct, value
 
 Maker = Callable[[random.Random, World], Exchange]
 
