@@ -24,6 +24,7 @@ _VOWELS = ("a", "e", "i", "o", "u", "ai", "ea", "ee", "ia", "io", "ou", "Ã¼", "Ã
 _VALUE = re.compile(r"[^\s{}?!]+( [^\s{}?!]+){0,2}")
 """One to three words: something to copy, not a phrasing."""
 
+_TRIES = 40
 _T = TypeVar("_T")
 _CODAS = ("", "", "l", "m", "n", "r", "s", "t", "ck", "nd", "rn", "x", "th")
 
@@ -92,11 +93,15 @@ class Words:
     def _tokens(self) -> list[str]:
         return [self.tokenizer.token_text(i) for i in range(self.tokenizer.vocab_size)]
 
-    def side_of(self, pool: Sequence[_T]) -> Sequence[_T]:
-        """The pieces of a pool that are on this side, or all of them where the side is empty: a
-        pool of three phrasings may have nothing to hold out. A name or a word that is spelt in two
-        ways is never held out."""
-        return [piece for piece in pool if self._is_piece_ours(piece)] or pool
+    def pick(self, rng: random.Random, pool: Sequence[_T]) -> _T:
+        """A piece of a pool that is on this side, or any where the side is empty: a pool of three
+        phrasings may have nothing to hold out. A name or a word that is spelt in two ways is never
+        held out. Draws again until it fits; only a pool that seems to have none is gone through."""
+        for _ in range(_TRIES):
+            piece = rng.choice(pool)
+            if self._is_piece_ours(piece):
+                return piece
+        return rng.choice([piece for piece in pool if self._is_piece_ours(piece)] or pool)
 
     def _is_piece_ours(self, piece: object) -> bool:
         text = str(piece)

@@ -7,9 +7,13 @@ import re
 
 from training.examples import Example, Exchange, Exchanges, Passage, World
 from training.skills.conversation import reason, varied
-from training.skills.stories import with_hole
+from training.skills.stories import sentence_missing, with_hole
 
 _PASSAGE_CHARS_MAX = 500
+_SOLUTION_LINES_MAX = 2
+_SOLUTION_CHARS_MAX = 220
+_PROBLEM_CHARS_MAX = 260
+_TRIES = 60
 
 
 def old_tales(rng: random.Random, world: World) -> Example:
@@ -23,16 +27,40 @@ def old_tales(rng: random.Random, world: World) -> Example:
             break
         text = f"{text} {sentence}".strip()
     text = text[:_PASSAGE_CHARS_MAX]
-    if rng.random() < 0.2 and text.count(" ") > 4:
-        return with_hole(rng, text)
+    draw = rng.random()
+    if draw < 0.3 and text.count(" ") > 6:
+        return sentence_missing(rng, text) if draw < 0.15 else with_hole(rng, text)
+    if draw < 0.6 and text.count(" ") > 6:
+        cut = text.index(" ", len(text) // 4) if " " in text[len(text) // 4 :] else len(text) // 2
+        return Passage(text[:cut], text[cut:])
     return Passage("", text)
 
 
 def school_maths(rng: random.Random, world: World) -> Exchanges:
-    """A word problem; the worked solution is the thought, the last line the answer."""
-    question, solution = rng.choice(world.corpus["problems"])
-    steps, _, result = re.sub(r"<<.*?>>", "", solution).partition("\n#### ")
-    return [Exchange(question, f"The answer is {result}.", steps)]
+    """A word problem of one or two steps, the only ones within reach: the worked solution is the
+    thought, its equations and the result are the answer."""
+    for _ in range(_TRIES):
+        question, solution = rng.choice(world.corpus["problems"])
+        steps, _, result = re.sub(r"<<.*?>>", "", solution).partition("\n#### ")
+        equations = re.findall(r"<<(.*?)>>", solution)
+        if is_short(question, steps) and equations:
+            break
+    shown = ", ".join(_spaced(equation) for equation in equations)
+    return [Exchange(question, f"{shown}. The answer is {result}.", steps)]
+
+
+def is_short(question: str, steps: str) -> bool:
+    return (
+        steps.count("\n") < _SOLUTION_LINES_MAX
+        and len(steps) <= _SOLUTION_CHARS_MAX
+        and len(question) <= _PROBLEM_CHARS_MAX
+    )
+
+
+def _spaced(equation: str) -> str:
+    """As all equations are written here: "12 × 3 = 36"."""
+    spaced = re.sub(r"([-+*/=])", r" \1 ", equation.replace(" ", ""))
+    return spaced.replace("*", "×").replace("/", "÷").strip()
 
 
 def old_dialogues(rng: random.Random, world: World) -> Exchanges:
