@@ -3,6 +3,7 @@ from syllables, and codes. Copying them cannot be learnt by heart, only by looki
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 import string
@@ -15,6 +16,8 @@ from whalefall.chat.tokenizer import Tokenizer
 _ONSETS = ("b", "br", "c", "ch", "d", "dr", "f", "g", "gr", "h", "j", "k", "kr", "l", "m", "n", "p",
            "pr", "r", "s", "sh", "st", "t", "th", "tr", "v", "w", "y", "z", "")  # fmt: skip
 _VOWELS = ("a", "e", "i", "o", "u", "ai", "ea", "ee", "ia", "io", "ou", "ü", "á")
+_NUM_COMMON = 1000
+_PARTICLES = frozenset("的了是在不我你他她它这那")
 _CODAS = ("", "", "l", "m", "n", "r", "s", "t", "ck", "nd", "rn", "x", "th")
 
 
@@ -29,9 +32,16 @@ class Words:
         """A lower-case word that is one token behind a blank."""
         return rng.choice(self._english)
 
-    def plain(self, rng: random.Random) -> str:
-        """A lower-case word that is one token with a blank before it and without."""
-        return rng.choice(self._plain)
+    def common(self, rng: random.Random) -> str:
+        """A frequent lower-case word, one token with a blank before it and without.
+
+        Common words are on both sides: a token that is never trained has no row of its own and
+        cannot be written. What is held out are their combinations."""
+        return rng.choice(self._common)
+
+    def common_chinese(self, rng: random.Random) -> str:
+        """A frequent Chinese word of one token, on both sides like `common`."""
+        return rng.choice(self._common_chinese)
 
     def chinese(self, rng: random.Random) -> str:
         """One token of two to four Chinese characters."""
@@ -67,9 +77,19 @@ class Words:
         return [word for word in found if self._is_ours(word)]
 
     @cached_property
-    def _plain(self) -> list[str]:
-        known = set(self._tokens)
-        return [word for word in self._english if word in known]
+    def _common(self) -> list[str]:
+        """By rank: tokens were merged in the order of their frequency."""
+        rank = {text: place for place, text in enumerate(self._tokens)}
+        found = [text[1:] for text in self._tokens if re.fullmatch(r" [a-z]{4,12}", text)]
+        known = [word for word in found if word in rank]
+        known.sort(key=lambda word: max(rank[word], rank[" " + word]))
+        return known[:_NUM_COMMON]
+
+    @cached_property
+    def _common_chinese(self) -> list[str]:
+        found = (text for text in self._tokens if re.fullmatch(r"[\u4e00-\u9fff]{2,4}", text))
+        whole = (word for word in found if not _PARTICLES & set(word))
+        return list(itertools.islice(whole, _NUM_COMMON))
 
     @cached_property
     def _chinese(self) -> list[str]:
