@@ -7,6 +7,7 @@ are spelt alike in both places."""
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 import string
@@ -26,6 +27,8 @@ _VALUE = re.compile(r"[^\s{}?!]+( [^\s{}?!]+){0,2}")
 
 _TRIES = 40
 _T = TypeVar("_T")
+_NUM_COMMON = 1000
+_PARTICLES = frozenset("的了是在不我你他她它这那")
 _CODAS = ("", "", "l", "m", "n", "r", "s", "t", "ck", "nd", "rn", "x", "th")
 
 
@@ -46,6 +49,16 @@ class Words:
     def english(self, rng: random.Random) -> str:
         """A lower-case word that is one token, behind a blank and without."""
         return rng.choice(self._english)
+
+    def common(self, rng: random.Random) -> str:
+        """A frequent lower-case word, one token with a blank before it and without.
+
+        Common words are on both sides; what is held out are their combinations."""
+        return rng.choice(self._common)
+
+    def common_chinese(self, rng: random.Random) -> str:
+        """A frequent Chinese word of one token, on both sides like `common`."""
+        return rng.choice(self._common_chinese)
 
     def chinese(self, rng: random.Random) -> str:
         """One token of two to four Chinese characters."""
@@ -83,6 +96,21 @@ class Words:
         known = set(self._tokens)
         found = (text[1:] for text in self._tokens if re.fullmatch(r" [a-z]{3,12}", text))
         return [word for word in found if word in known and self._is_ours(word)]
+
+    @cached_property
+    def _common(self) -> list[str]:
+        """By rank: tokens were merged in the order of their frequency."""
+        rank = {text: place for place, text in enumerate(self._tokens)}
+        found = [text[1:] for text in self._tokens if re.fullmatch(r" [a-z]{4,12}", text)]
+        known = [word for word in found if word in rank]
+        known.sort(key=lambda word: max(rank[word], rank[" " + word]))
+        return known[:_NUM_COMMON]
+
+    @cached_property
+    def _common_chinese(self) -> list[str]:
+        found = (text for text in self._tokens if re.fullmatch(r"[\u4e00-\u9fff]{2,4}", text))
+        whole = (word for word in found if not _PARTICLES & set(word))
+        return list(itertools.islice(whole, _NUM_COMMON))
 
     @cached_property
     def _chinese(self) -> list[str]:
