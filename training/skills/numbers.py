@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 
 from training.examples import Exchange, Exchanges, World
+from training.skills.items import number_below
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _DAYS_ZH = ("星期一", "星期二", "星期三", "星期四", "星期五", "星期六", "星期日")
@@ -42,10 +43,10 @@ def _comparison(rng: random.Random, world: World) -> Exchange:
 def _two_numbers(rng: random.Random, world: World) -> tuple[str, str]:
     if rng.random() < 0.5:
         limit = 1000 if rng.random() < 0.5 else 100
-        a = str(world.pick(rng, range(limit)))
-        b = str(world.pick(rng, range(limit)))
+        a = str(number_below(rng, world, limit))
+        b = str(number_below(rng, world, limit))
         return (a, b) if a != b else _two_numbers(rng, world)
-    whole = world.pick(rng, range(100)) if rng.random() < 0.5 else rng.randint(0, 12)
+    whole = number_below(rng, world, 100) if rng.random() < 0.5 else rng.randint(0, 12)
     one, two = f"{whole}.{rng.randint(1, 9)}", f"{whole}.{rng.randint(1, 8)}{rng.randint(1, 9)}"
     return (one, two) if rng.random() < 0.5 else (two, one)
 
@@ -65,7 +66,7 @@ def _comparison_reason(a: str, b: str, bigger: str, smaller: str) -> str:
 def ordering(rng: random.Random, world: World) -> Exchanges:
     """Three to five numbers up, down, or the outermost of them."""
     count = rng.randint(3, 5)
-    row = {world.pick(rng, range(rng.choice((20, 100)))) for _ in range(count)}
+    row = {number_below(rng, world, rng.choice((20, 100))) for _ in range(count)}
     numbers = rng.sample(sorted(row), len(row))
     kind = rng.choice(("up", "down", "max", "min"))
     answer_row = sorted(numbers, reverse=kind in ("down", "max"))
@@ -84,7 +85,7 @@ def ordering(rng: random.Random, world: World) -> Exchanges:
 
 
 def parity(rng: random.Random, world: World) -> Exchanges:
-    number = world.pick(rng, range(100 if rng.random() < 0.6 else 1000))
+    number = number_below(rng, world, 100 if rng.random() < 0.6 else 1000)
     is_even, last = number % 2 == 0, number % 10
     if rng.random() < 0.35:
         word = "偶数" if is_even else "奇数"
