@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from training.examples import World
 from training.skills import stories
-from training.skills.secrets import Kind, some_kind, some_secret
 from training.skills.items import is_chinese, value
+from training.skills.secrets import Kind, some_kind, some_secret
 
 _CHARS_PER_TOKEN = {"en": 3.9, "zh": 1.55}
 """Measured over these very fillers."""

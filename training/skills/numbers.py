@@ -27,9 +27,9 @@ def _comparison(rng: random.Random, world: World) -> Exchange:
     why = _comparison_reason(a, b, bigger, smaller)
     wants_bigger = rng.random() < 0.7
     if rng.random() < 0.35:
-        forms = _BIGGER_ZH if wants_bigger else _SMALLER_ZH
         answer = f"{bigger} 比 {smaller} 大。" if wants_bigger else f"{smaller} 比 {bigger} 小。"
-        return Exchange(world.pick(rng, forms).format(a=a, b=b), answer, why)
+        forms_zh = _BIGGER_ZH if wants_bigger else _SMALLER_ZH
+        return Exchange(world.pick(rng, forms_zh).format(a=a, b=b), answer, why)
     if rng.random() < 0.2:
         word = "Yes" if bigger == a else "No"
         question = world.pick(rng, _IS_BIGGER).format(a=a, b=b)
@@ -101,11 +101,11 @@ def counting(rng: random.Random, world: World) -> Exchanges:
     start = 1 if rng.random() < 0.6 else rng.randint(2, 80)
     stop = start + rng.randint(2, 19)
     row = [str(number) for number in range(start, stop + 1)]
+    forms: Sequence[str] = _COUNT if start == 1 else _COUNT_FROM
+    forms_zh: Sequence[str] = _COUNT_FROM_ZH
     if rng.random() < 0.2:
         row.reverse()
         forms, forms_zh = _COUNT_DOWN, _COUNT_DOWN_ZH
-    else:
-        forms, forms_zh = _COUNT if start == 1 else _COUNT_FROM, _COUNT_FROM_ZH
     if rng.random() < 0.35:
         question = world.pick(rng, forms_zh).format(a=start, b=stop)
         return [Exchange(question, "、".join(row) + "。", f"从{row[0]}到{row[-1]}。")]
