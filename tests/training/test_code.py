@@ -6,6 +6,7 @@ import ast
 import random
 
 from training.examples import World
+from training.holdout import Split
 from training.skills import code, functions, library, stories
 
 
@@ -33,8 +34,9 @@ def test_holes_leave_the_rest_unmarked(world: World) -> None:
 
 
 def test_the_library_is_read_in_the_same_order_and_small() -> None:
-    cut = library.functions()
+    cut = library.functions(Split.TRAINED)
     assert len(cut) > 500
+    assert not set(cut) & set(library.functions(Split.HELD_OUT))
     assert len(set(cut)) == len(cut)
     assert max(text.count("\n") for text in cut) <= 25
 

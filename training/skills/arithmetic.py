@@ -164,11 +164,11 @@ def drawn(rng: random.Random, world: World, op: str, low: int, high: int) -> Sum
 
 def _long_multiplication(rng: random.Random, world: World) -> Sum:
     while True:
-        pair = [rng.randint(13, 99), rng.randint(2, 9)]
+        a, b = rng.randint(13, 99), rng.randint(2, 9)
         if rng.random() < 0.3:
-            pair.reverse()
-        if is_ours(Sum(*pair, "*"), world.split):
-            return Sum(*pair, "*")
+            a, b = b, a
+        if is_ours(Sum(a, b, "*"), world.split):
+            return Sum(a, b, "*")
 
 
 def _going_on(rng: random.Random, world: World, last: Sum) -> Sum:

@@ -42,7 +42,7 @@ def filled(rng: random.Random, world: World) -> Passage:
         return end_of(rng, function) if rng.random() < 0.3 else hole_of(rng, function)
     if draw < 0.75:
         return _lines_missing(rng, rng.choice(world.snippets).code)
-    code = world.pick(rng, library.functions())
+    code = rng.choice(library.functions(world.split))
     return _expression_missing(rng, code) if rng.random() < 0.4 else _lines_missing(rng, code)
 
 

@@ -10,8 +10,8 @@ from training.skills.conversation import reason, varied
 from training.skills.stories import sentence_missing, with_hole
 
 _PASSAGE_CHARS_MAX = 500
-_SOLUTION_LINES_MAX = 2
-_SOLUTION_CHARS_MAX = 220
+_STEPS_MAX = 2
+_SOLUTION_CHARS_MAX = 260
 _PROBLEM_CHARS_MAX = 260
 _TRIES = 60
 
@@ -39,21 +39,27 @@ def old_tales(rng: random.Random, world: World) -> Example:
 def school_maths(rng: random.Random, world: World) -> Exchanges:
     """A word problem of one or two steps, the only ones within reach: the worked solution is the
     thought, its equations and the result are the answer."""
-    for _ in range(_TRIES):
-        question, solution = rng.choice(world.corpus["problems"])
-        steps, _, result = re.sub(r"<<.*?>>", "", solution).partition("\n#### ")
-        equations = re.findall(r"<<(.*?)>>", solution)
-        if is_short(question, steps) and equations:
-            break
-    shown = ", ".join(_spaced(equation) for equation in equations)
+    question, solution = _short_problem(rng, world)
+    steps, _, result = re.sub(r"<<.*?>>", "", solution).partition("\n#### ")
+    shown = ", ".join(map(_spaced, re.findall(r"<<(.*?)>>", solution)))
     return [Exchange(question, f"{shown}. The answer is {result}.", steps)]
 
 
-def is_short(question: str, steps: str) -> bool:
+def _short_problem(rng: random.Random, world: World) -> list[str]:
+    """The first short one of a few draws; one in five is short."""
+    problem = rng.choice(world.corpus["problems"])
+    for _ in range(_TRIES):
+        if is_short(*problem):
+            break
+        problem = rng.choice(world.corpus["problems"])
+    return problem
+
+
+def is_short(question: str, solution: str) -> bool:
     return (
-        steps.count("\n") < _SOLUTION_LINES_MAX
-        and len(steps) <= _SOLUTION_CHARS_MAX
-        and len(question) <= _PROBLEM_CHARS_MAX
+        len(question) <= _PROBLEM_CHARS_MAX
+        and len(solution) <= _SOLUTION_CHARS_MAX
+        and 1 <= solution.count("<<") <= _STEPS_MAX
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 from training.examples import World
+from training.holdout import Split, is_held_out
 
 KINDS = ("word", "name", "code", "number", "city", "first name", "thing", "identifier")
 KINDS_ZH = ("word", "word", "name", "number", "city", "code")
@@ -38,7 +39,15 @@ def value(rng: random.Random, world: World, kind: str, lang: str = "en") -> str:
 def number(rng: random.Random, world: World) -> str:
     """One token, seldom two."""
     limit = rng.choices((100, 1000, 10_000, 1_000_000), (4, 4, 2, 1))[0]
-    return str(world.pick(rng, range(limit)))
+    return str(number_below(rng, world, limit))
+
+
+def number_below(rng: random.Random, world: World, limit: int) -> int:
+    """Of this world's side; `world.pick` would go through all of them."""
+    while True:
+        drawn = rng.randrange(limit)
+        if is_held_out(drawn) is (world.split is Split.HELD_OUT):
+            return drawn
 
 
 def distinct(

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from training.holdout import Split, is_held_out
+
 _MODULES = (
     "abc", "argparse", "base64", "bisect", "calendar", "cmd", "code", "codecs", "colorsys",
     "configparser", "contextlib", "copy", "csv", "dataclasses", "datetime", "difflib", "enum",
@@ -26,11 +28,13 @@ _CHARS_MAX = 700
 
 
 @cache
-def functions() -> tuple[str, ...]:
-    """Short functions and methods in the order of the files, without indentation of their own."""
+def functions(split: Split) -> tuple[str, ...]:
+    """Short functions and methods of one side in the order of the files, without indentation of
+    their own."""
     folder = Path(sysconfig.get_paths()["stdlib"])
     paths = (folder / f"{module}.py" for module in _MODULES)
-    return tuple(dict.fromkeys(text for path in paths if path.exists() for text in _cut(path)))
+    cut = dict.fromkeys(text for path in paths if path.exists() for text in _cut(path))
+    return tuple(text for text in cut if is_held_out(text) is (split is Split.HELD_OUT))
 
 
 def _cut(path: Path) -> Iterator[str]:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 
 from training.examples import Exchange, Exchanges, World
+from training.skills.items import number_below
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _DAYS_ZH = ("星期一", "星期二", "星期三", "星期四", "星期五", "星期六", "星期日")
@@ -26,9 +27,9 @@ def _comparison(rng: random.Random, world: World) -> Exchange:
     why = _comparison_reason(a, b, bigger, smaller)
     wants_bigger = rng.random() < 0.7
     if rng.random() < 0.35:
-        forms = _BIGGER_ZH if wants_bigger else _SMALLER_ZH
         answer = f"{bigger} 比 {smaller} 大。" if wants_bigger else f"{smaller} 比 {bigger} 小。"
-        return Exchange(world.pick(rng, forms).format(a=a, b=b), answer, why)
+        forms_zh = _BIGGER_ZH if wants_bigger else _SMALLER_ZH
+        return Exchange(world.pick(rng, forms_zh).format(a=a, b=b), answer, why)
     if rng.random() < 0.2:
         word = "Yes" if bigger == a else "No"
         question = world.pick(rng, _IS_BIGGER).format(a=a, b=b)
@@ -42,10 +43,10 @@ def _comparison(rng: random.Random, world: World) -> Exchange:
 def _two_numbers(rng: random.Random, world: World) -> tuple[str, str]:
     if rng.random() < 0.5:
         limit = 1000 if rng.random() < 0.5 else 100
-        a = str(world.pick(rng, range(limit)))
-        b = str(world.pick(rng, range(limit)))
+        a = str(number_below(rng, world, limit))
+        b = str(number_below(rng, world, limit))
         return (a, b) if a != b else _two_numbers(rng, world)
-    whole = world.pick(rng, range(100)) if rng.random() < 0.5 else rng.randint(0, 12)
+    whole = number_below(rng, world, 100) if rng.random() < 0.5 else rng.randint(0, 12)
     one, two = f"{whole}.{rng.randint(1, 9)}", f"{whole}.{rng.randint(1, 8)}{rng.randint(1, 9)}"
     return (one, two) if rng.random() < 0.5 else (two, one)
 
@@ -65,7 +66,7 @@ def _comparison_reason(a: str, b: str, bigger: str, smaller: str) -> str:
 def ordering(rng: random.Random, world: World) -> Exchanges:
     """Three to five numbers up, down, or the outermost of them."""
     count = rng.randint(3, 5)
-    row = {world.pick(rng, range(rng.choice((20, 100)))) for _ in range(count)}
+    row = {number_below(rng, world, rng.choice((20, 100))) for _ in range(count)}
     numbers = rng.sample(sorted(row), len(row))
     kind = rng.choice(("up", "down", "max", "min"))
     answer_row = sorted(numbers, reverse=kind in ("down", "max"))
@@ -84,7 +85,7 @@ def ordering(rng: random.Random, world: World) -> Exchanges:
 
 
 def parity(rng: random.Random, world: World) -> Exchanges:
-    number = world.pick(rng, range(100 if rng.random() < 0.6 else 1000))
+    number = number_below(rng, world, 100 if rng.random() < 0.6 else 1000)
     is_even, last = number % 2 == 0, number % 10
     if rng.random() < 0.35:
         word = "偶数" if is_even else "奇数"
@@ -100,11 +101,11 @@ def counting(rng: random.Random, world: World) -> Exchanges:
     start = 1 if rng.random() < 0.6 else rng.randint(2, 80)
     stop = start + rng.randint(2, 19)
     row = [str(number) for number in range(start, stop + 1)]
+    forms: Sequence[str] = _COUNT if start == 1 else _COUNT_FROM
+    forms_zh: Sequence[str] = _COUNT_FROM_ZH
     if rng.random() < 0.2:
         row.reverse()
         forms, forms_zh = _COUNT_DOWN, _COUNT_DOWN_ZH
-    else:
-        forms, forms_zh = _COUNT if start == 1 else _COUNT_FROM, _COUNT_FROM_ZH
     if rng.random() < 0.35:
         question = world.pick(rng, forms_zh).format(a=start, b=stop)
         return [Exchange(question, "、".join(row) + "。", f"从{row[0]}到{row[-1]}。")]
