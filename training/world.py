@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from training.examples import Pair, Snippet, World
+from training.examples import Pair, Snippet, ToolFamily, ToolSlot, World
 from training.holdout import Split
 from training.words import Words
 from whalefall.chat.tokenizer import Tokenizer
@@ -18,6 +18,7 @@ from whalefall.chat.tokenizer import Tokenizer
 _DATA = Path(__file__).parent / "data"
 _TOPICS = frozenset({"ai", "conversations", "emotion", "food", "humor", "science", "computers"})
 _TURN_CHARS_MAX = 160
+_LANGUAGES = ("en", "zh")
 
 
 def load_world(
@@ -25,11 +26,12 @@ def load_world(
 ) -> World:
     """Raises OSError when a named corpus folder lacks one of its files."""
     return World(
-        pairs={lang: tuple(map(_pair, _load(f"chat_{lang}")["pair"])) for lang in ("en", "zh")},
+        pairs={lang: tuple(map(_pair, _load(f"chat_{lang}")["pair"])) for lang in _LANGUAGES},
         facts=_load("facts"),
         tales=_load("tales"),
         snippets=tuple(Snippet(**entry) for entry in _load("code")["snippet"]),
         words=Words(tokenizer, split),
+        tools={lang: tuple(map(_family, _load(f"tools_{lang}")["family"])) for lang in _LANGUAGES},
         corpus={} if corpus_dir is None else _load_corpus(corpus_dir),
     )
 
@@ -45,6 +47,15 @@ def _pair(entry: dict[str, Any]) -> Pair:
         weight=float(entry.get("weight", 1)),
         then=tuple(_pair(follow_up) for follow_up in entry.get("then", ())),
     )
+
+
+def _family(entry: dict[str, Any]) -> ToolFamily:
+    slots = tuple(ToolSlot(**_frozen(slot)) for slot in entry.pop("slots", ()))
+    return ToolFamily(**_frozen(entry), slots=slots)
+
+
+def _frozen(entry: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in entry.items()}
 
 
 def _load_corpus(folder: Path) -> dict[str, list[list[str]]]:
