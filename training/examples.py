@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from training import holdout
 from training.holdout import Split
 from training.words import Words
 from whalefall.chat.messages import Message, ResponseFormat, Tool
@@ -48,12 +47,23 @@ class Passage:
 Example = Dialogue | Passage
 
 
+Topic = tuple[tuple[str, ...], ...]
+"""Groups of words: an answer on topic has at least one word of each."""
+
+
 @dataclass(frozen=True)
 class Pair:
-    """Hand-written phrasings of one question, of its answer, and of follow-ups."""
+    """Something people ask or say: many phrasings of it, and its answer."""
 
     questions: tuple[str, ...]
+    """With choices, as training/phrasing.py reads them."""
     answers: tuple[str, ...]
+    name: str = ""
+    topic: Topic = ()
+    thought: str = ""
+    """What is thought before the answer when thinking is on."""
+    frame: str = "ask"
+    """Whether it is a question ("ask"), a remark ("say"), or stands alone ("bare")."""
     weight: float = 1.0
     then: tuple[Pair, ...] = ()
 
@@ -110,12 +120,16 @@ class World:
     which side of it, the one for training or the one held out."""
 
     pairs: Mapping[str, tuple[Pair, ...]]
-    """By language: "en", "zh"."""
+    """Of talk by language ("en", "zh"), of the rest by data file ("platform_en" ...)."""
     facts: Mapping[str, list[Any]]
     tales: Mapping[str, Mapping[str, list[str]]]
     """By language and kind of word."""
     snippets: tuple[Snippet, ...]
     words: Words
+    records: Mapping[str, Any] = field(default_factory=dict)
+    """Texts that hold facts, and the values they are filled with."""
+    phrases: Mapping[str, Any] = field(default_factory=dict)
+    """What is classified, translated and summarised."""
     tools: Mapping[str, tuple[ToolFamily, ...]] = field(default_factory=dict)
     """By language."""
     corpus: Mapping[str, list[list[str]]] = field(default_factory=dict)
@@ -127,7 +141,7 @@ class World:
 
     def pick(self, rng: random.Random, pool: Sequence[_T]) -> _T:
         """A piece of this world's side of a pool: a phrasing, a value, a tool, a schema."""
-        return holdout.pick(rng, pool, self.split)
+        return rng.choice(self.words.side_of(pool))
 
 
 Exchanges = list[Exchange]
