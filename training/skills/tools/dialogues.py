@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from training.examples import Dialogue, ExchangeSkill, World
 from training.holdout import Split
-from training.skills import arithmetic, conversation
+from training.skills import arithmetic, conversation, knowledge
 from training.skills.tools import answers, wishes
 from training.skills.tools.documented import weather_kit
 from training.skills.tools.families import family_kit
@@ -21,8 +21,9 @@ from whalefall.chat.messages import Message, Role, ToolCall
 _SYSTEM_PROMPTS = ("You are a helpful assistant.", "You are a helpful assistant",
                    "You are a helpful assistant with access to tools.",
                    "你是一个有用的助手。")  # fmt: skip
-_CHARS_MAX = 1700
+_CHARS_MAX = 1600
 """Of tools and messages, a Chinese character counting as three: about 900 tokens in all."""
+_TOOLS_CHARS_MAX = 1000
 _CALL_CHARS = 130
 """What the tags of a call count for."""
 _NEEDS_A_TOOL = ("weather", "time", "day", "date", "search", "cost", "price", "translate", "news",
@@ -43,7 +44,7 @@ def tool_use(rng: random.Random, world: World) -> Dialogue:
     kits = _kits(rng, world)
     is_thinking = rng.random() < 0.25
     messages = _opening(rng)
-    chars = _num_chars(*(function_json(kit.tool) for kit in kits))
+    chars = _tool_chars(kits)
     for _ in range(rng.choice((2, 3, 4, 5, 6))):
         turn = (
             _talk(rng, world, kits)
@@ -91,7 +92,8 @@ def _kits(rng: random.Random, world: World) -> list[Kit]:
             kit = family_kit(rng, world, family, style, is_chinese)
         else:
             kit = invented_kit(rng, world, style, is_chinese)
-        if kit.tool.name not in {other.tool.name for other in found.values()}:
+        is_new = kit.tool.name not in {other.tool.name for other in found.values()}
+        if is_new and (not found or _tool_chars([*found.values(), kit]) < _TOOLS_CHARS_MAX):
             found.setdefault(kit.group, kit)
     return list(found.values())
 
@@ -153,6 +155,8 @@ def _talk(rng: random.Random, world: World, kits: Sequence[Kit]) -> list[Message
     skills: list[ExchangeSkill] = [conversation.small_talk_en, conversation.small_talk_zh]
     if all(kit.group != "sum" for kit in kits):
         skills.append(arithmetic.sums)
+    if all(kit.group != "search" for kit in kits):
+        skills.append(knowledge.capitals)
     while True:
         exchange = rng.choice(skills)(rng, world)[0]
         is_short = len(exchange.question + exchange.answer) <= _TALK_CHARS_MAX
@@ -167,6 +171,10 @@ def _talk(rng: random.Random, world: World, kits: Sequence[Kit]) -> list[Message
 
 def _is_chinese(text: str) -> bool:
     return any("\u4e00" <= character <= "\u9fff" for character in text)
+
+
+def _tool_chars(kits: Sequence[Kit]) -> int:
+    return _num_chars(*(function_json(kit.tool) for kit in kits))
 
 
 def _message_chars(message: Message) -> int:

@@ -1,8 +1,4 @@
-"""Real words for arguments, by kind of word and language.
-
-None of them is held out. Behind a blank a word is one token and behind a quote it is others, and
-which belong together can only be known by heart: a real word that is never trained is a word the
-model cannot write. What is new to it are the words nobody wrote down (`values.py`)."""
+"""Real words for arguments, by kind of word and language."""
 
 from __future__ import annotations
 

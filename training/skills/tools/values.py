@@ -1,7 +1,6 @@
 """Arguments: what type they have, how they are drawn, and how a user says them.
 
-Half of the texts are real words, half are words nobody wrote down. English made-up words that are
-no names are said in quotes: there they are the same tokens as in the call."""
+Half of the texts are real words, half are words nobody wrote down."""
 
 from __future__ import annotations
 
@@ -60,7 +59,7 @@ class Text:
         )
         if not is_real:
             return self._made_up(rng, world, is_chinese)
-        word = rng.choice(pool)
+        word = world.pick(rng, pool)
         is_quoted = self.pool in _QUOTED or rng.random() < 0.08
         return Value(word, quoted(rng, word, is_chinese) if is_quoted else word, word)
 
@@ -68,7 +67,7 @@ class Text:
         if self.pool in _MADE_CODES:
             return _plain(code(rng, world))
         if self.pool == "email":
-            return _plain(f"{name(rng, world).lower()}@{rng.choice(('example', 'mail'))}.com")
+            return _plain(f"{world.words.name(rng).lower()}@{rng.choice(('example', 'mail'))}.com")
         if self.pool in ("path", "url"):
             return _plain(_path(rng, world, self.pool == "url"))
         if is_chinese and rng.random() < 0.75:
@@ -76,18 +75,18 @@ class Text:
             is_quoted = self.pool in _QUOTED or rng.random() < 0.3
             return Value(word, quoted(rng, word, True) if is_quoted else word)
         if self.pool in _MADE_NAMES:
-            return _plain(" ".join(name(rng, world) for _ in range(rng.choice((1, 1, 1, 2)))))
+            return _plain(" ".join(world.words.name(rng) for _ in range(rng.choice((1, 1, 1, 2)))))
         return _made_up_words(rng, world, is_chinese)
 
 
 def _made_up_words(rng: random.Random, world: World, is_chinese: bool) -> Value:
-    """A name, or plain words in quotes."""
+    """A name, or words, mostly in quotes."""
     if rng.random() < 0.4:
-        return _plain(name(rng, world))
+        return _plain(world.words.name(rng))
     text = " ".join(world.words.english(rng) for _ in range(rng.choice((1, 2, 2, 3))))
     if rng.random() < 0.3:
         text = text.capitalize()
-    said = quoted(rng, text, is_chinese)
+    said = quoted(rng, text, is_chinese) if " " in text or rng.random() < 0.5 else text
     return Value(text, said, said)
 
 
@@ -213,30 +212,11 @@ def quoted(rng: random.Random, text: str, is_chinese: bool) -> str:
     return f'"{text}"'
 
 
-def name(rng: random.Random, world: World) -> str:
-    """A made-up name whose tokens behind a blank are those of the bare name, but for the first."""
-    tokenizer = world.words.tokenizer
-    found = world.words.name(rng)
-    for _ in range(4):
-        bare, behind = tokenizer.encode(found), tokenizer.encode(f" {found}")
-        if len(found) <= 10 and bare[1:] == behind[1:] and len(bare) > 1:
-            break
-        found = world.words.name(rng)
-    return found
-
-
 def code(rng: random.Random, world: World) -> str:
-    """An order number, a serial: digits and few letters."""
-    draw = rng.random()
-    if draw < 0.35:
-        return str(rng.randrange(10 ** rng.randint(3, 7)))
-    if draw < 0.7:
-        return (
-            f"{rng.choice('ABCDEFGHKLMNPRSTUVWXZ')}{rng.choice(('-', ''))}{rng.randint(10, 99999)}"
-        )
-    if draw < 0.85:
-        return f"{rng.randint(10, 999)}-{rng.choice('ABCDEFGHKLMNPRSTUVWXZ')}{rng.randint(1, 99)}"
-    return world.words.code(rng)
+    """An order number, a serial: digits, often with letters."""
+    return (
+        str(rng.randrange(10 ** rng.randint(3, 7))) if rng.random() < 0.4 else world.words.code(rng)
+    )
 
 
 def _plain(text: str) -> Value:
@@ -252,7 +232,7 @@ def _time(rng: random.Random) -> str:
 
 
 def _path(rng: random.Random, world: World, is_url: bool) -> str:
-    stem = name(rng, world).lower()
+    stem = world.words.name(rng).lower()
     if is_url:
         return f"https://{stem}.com/{rng.choice(('', 'news', 'a', 'docs'))}"
     return f"{rng.choice(('', '', 'src/', 'docs/'))}{stem}.{rng.choice(('txt', 'py', 'md', 'csv'))}"
