@@ -42,8 +42,7 @@ def load_run(checkpoint: Path, config: ModelConfig, forms: TokenForms, seed: int
     model = DeepseekV32ForCausalLM(model_with_rows(config, vocabulary.num_rows))
     model.load_state_dict(saved["model"], strict=False)
     model.share_weights()
-    rare_rows = RareRows(vocabulary, forms, config.hidden_size, seed).requires_grad_(False)
-    rare_rows.scale.copy_(saved["rare_scale"])
+    rare_rows = RareRows(vocabulary, forms, config.hidden_size, seed)
     return TrainedRun(model.eval().requires_grad_(False), vocabulary, rare_rows)
 
 

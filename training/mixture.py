@@ -25,6 +25,7 @@ from training.skills import (
     conversation,
     copying,
     corpus,
+    drills,
     extraction,
     instructions,
     knowledge,
@@ -106,6 +107,7 @@ def far_needle(rng: random.Random, world: World) -> Example:
 
 
 EXAMPLE_SKILLS: Mapping[str, ExampleSkill] = {
+    "drill": drills.drill,
     "json_answers": extraction.json_answers,
     "tool_use": tools.tool_use,
     "near_needle": near_needle,
@@ -116,14 +118,15 @@ EXAMPLE_SKILLS: Mapping[str, ExampleSkill] = {
 CORPUS_EXAMPLE_SKILLS: Mapping[str, ExampleSkill] = {"old_tales": corpus.old_tales}
 
 MIXES: Mapping[str, Mapping[str, float]] = {
-    "short": {"json_answers": 0.25, "near_needle": 0.01, "filled": 0.03},
+    "copying": {"drill": 0.5, "json_answers": 0.2, "near_needle": 0.02, "tool_use": 0.01},
+    "short": {"drill": 0.1, "json_answers": 0.25, "near_needle": 0.01, "filled": 0.03},
     "all": {
-        "json_answers": 0.2, "tool_use": 0.08, "near_needle": 0.05, "filled": 0.05,
-        "continued": 0.02, "old_tales": 0.01,
+        "drill": 0.08, "json_answers": 0.2, "tool_use": 0.08, "near_needle": 0.04, "filled": 0.04,
+        "continued": 0.01, "old_tales": 0.01,
     },
     "long": {
-        "json_answers": 0.2, "tool_use": 0.14, "near_needle": 0.06, "far_needle": 0.1,
-        "filled": 0.04, "continued": 0.01,
+        "drill": 0.04, "json_answers": 0.2, "tool_use": 0.14, "near_needle": 0.05,
+        "far_needle": 0.1, "filled": 0.03, "continued": 0.01,
     },
 }  # fmt: skip
 """Shares of all examples by skill; dialogues of exchanges take the rest."""

@@ -63,7 +63,7 @@ def continuation(
 ) -> str:
     """What follows `token_ids`. Of the rare ids it says those of the prompt only. Recomputes the
     whole sequence for each token: slow, but needs no cache."""
-    device = run.rare_rows.scale.device
+    device = run.rare_rows.directions.device
     rows, rare_ids = run.vocabulary.rows(torch.tensor(token_ids))
     rows, rare_ids = rows.to(device), rare_ids.to(device)
     table = run.rare_rows.table(run.model.model.embed_tokens.weight, rare_ids)

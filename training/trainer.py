@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -110,7 +110,7 @@ class Trainer:
         batch = self._stream.next()
         loss, counts = self._gradients(phase, batch)
         nn.utils.clip_grad_norm_(
-            [p for _, p in self._named_parameters() if p.grad is not None], _GRADIENT_NORM_MAX
+            [p for _, p in self.model.named_parameters() if p.grad is not None], _GRADIENT_NORM_MAX
         )
         self._optimizer.step(scale * phase.peak)
         balance(self.model, counts, self.recipe.balance_rate * scale * phase.peak)
@@ -129,7 +129,7 @@ class Trainer:
     def _gradients(self, phase: Phase, batch: Batch) -> tuple[float, dict[int, Tensor]]:
         """Each part of the batch by itself; the sum does not depend on who computed which.
         Leaves the gradient of the mean loss in the parameters; -> that loss, tokens per expert."""
-        learning = [p for _, p in self._named_parameters() if p.requires_grad]
+        learning = [p for _, p in self.model.named_parameters() if p.requires_grad]
         parts = batch.halves() if self.compute.device == "cpu" else [batch]
         done = self._workers.run(
             partial(self._part_gradients, phase, part, learning) for part in parts
@@ -150,10 +150,6 @@ class Trainer:
             result = self._learner.result(phase.part, batch)
         gradients = torch.autograd.grad(result.loss_sum, learning, allow_unused=True)
         return result, gradients
-
-    def _named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        yield from self.model.named_parameters()
-        yield "rare_rows.scale", self.rare_rows.scale
 
     def _decide_decay(self) -> None:
         """Decay starts at a fixed step or, in a phase measured in minutes, when the time left is
@@ -176,12 +172,13 @@ class Trainer:
         """Streams differ between phases: what one has seen, the next does not start with."""
         phase = self.phase
         prepare_for_phase(self.model, phase.part, phase.is_sparse)
-        self.rare_rows.scale.requires_grad_(phase.part == "main")
         seed = self.recipe.seed + self.progress.phase_index
         self._stream = BatchStream(
             partial(self._rendered, phase.mix), self.vocabulary, phase.plan, seed
         )
-        self._optimizer = Optimizer(self._named_parameters(), self.recipe.optimizer, self._workers)
+        self._optimizer = Optimizer(
+            self.model.named_parameters(), self.recipe.optimizer, self._workers
+        )
 
     def _end_phase(self) -> None:
         self.progress.phase_index += 1
@@ -205,7 +202,6 @@ class Trainer:
         """Atomic: a reader, or a kill, sees the old file or the new one."""
         state = {
             "model": trained_state(self.model),
-            "rare_scale": self.rare_rows.scale.detach(),
             "optimizer": None if self.is_finished else self._optimizer.state_dict(),
             "progress": asdict(self.progress),
             "position": asdict(self._stream.position),
@@ -223,7 +219,8 @@ class Trainer:
         if not self.is_finished:
             self._begin_phase()
             self._stream.position = Position(**state["position"])
-            self._optimizer.load_state_dict(state["optimizer"])
+            if state["optimizer"] is not None:
+                self._optimizer.load_state_dict(state["optimizer"])
 
     def start_from(self, path: Path) -> None:
         """Take over only the parameters of another run, whose vocabulary may be smaller."""
@@ -243,8 +240,6 @@ class Trainer:
         tensors[name] = grown
         self.model.load_state_dict(tensors, strict=False)
         self.model.share_weights()
-        with torch.no_grad():
-            self.rare_rows.scale.copy_(state["rare_scale"])
 
 
 def trained_state(model: DeepseekV32ForCausalLM) -> dict[str, Tensor]:

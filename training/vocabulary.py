@@ -24,7 +24,9 @@ from torch import Tensor, nn
 
 from training.token_forms import NUM_FORMS, TokenForms
 
-_SCALE_AT_START = 0.5
+_SCALE = 1.5
+"""How far a rare row is from the common one, about the length of a trained row. Fixed: while
+nothing is copied yet the directions are noise, and a trained scale falls to zero for good."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,6 @@ class RareRows(nn.Module):
         self.register_buffer("directions", by_word[forms.word_of_token], persistent=False)
         self.register_buffer("form_of_token", forms.form_of_token, persistent=False)
         self.register_buffer("num_rare_of_form", counts, persistent=False)
-        self.scale = nn.Parameter(torch.tensor(_SCALE_AT_START))
         self._vocabulary = vocabulary
 
     @torch.no_grad()
@@ -102,7 +103,7 @@ class RareRows(nn.Module):
 
     def rare(self, trained: Tensor, token_ids: Tensor) -> Tensor:
         """[E] -> [E, d]: computed rows, whether or not the ids have rows of their own."""
-        return trained[self.form_of_token[token_ids]] + self.scale * self.directions[token_ids]
+        return trained[self.form_of_token[token_ids]] + _SCALE * self.directions[token_ids]
 
     def table(self, trained: Tensor, rare_ids: Tensor) -> Tensor:
         """trained [num_rows, d], rare_ids int64 [E] -> [num_rows + E, d]."""
@@ -114,7 +115,7 @@ class RareRows(nn.Module):
         logits = nn.functional.linear(hidden, table).float()
         present = self.form_of_token[rare_ids].bincount(minlength=NUM_FORMS)
         absent = (self.num_rare_of_form - present).clamp(min=1).log()
-        spread = (self.scale.square() / (2 * hidden.shape[-1])) * hidden.float().square().sum(-1)
+        spread = (_SCALE**2 / (2 * hidden.shape[-1])) * hidden.float().square().sum(-1)
         masses = logits[:, :NUM_FORMS] + spread.unsqueeze(-1) + absent
         return torch.cat((masses, logits[:, NUM_FORMS:]), dim=-1)
 

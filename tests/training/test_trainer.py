@@ -92,7 +92,7 @@ def test_loss_falls_and_is_written_down(
 ) -> None:
     phase = replace(_MAIN, num_steps=30)
     losses = _run(_trainer(examples, vocabulary, tmp_path, (phase,)))
-    assert sum(losses[-5:]) < 0.85 * sum(losses[:5])
+    assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == list(range(1, 31))
 
