@@ -198,7 +198,8 @@ def _wish(rng: random.Random, invented: _Invented, num_calls: int) -> Wish:
     """Several calls name all arguments anew, one behind the other."""
     world, is_chinese = invented.world, invented.is_chinese
     frame = _frame(rng, invented)
-    drawn = [_draw(rng, invented) for _ in range(num_calls if invented.parameters else 1)]
+    num_calls = min(num_calls, _num_calls_max(len(invented.parameters)))
+    drawn = [_draw(rng, invented) for _ in range(num_calls)]
     if not drawn[0]:
         drawn = drawn[:1]
     forms = ARGUMENT_FORMS[invented.language]
@@ -209,6 +210,11 @@ def _wish(rng: random.Random, invented: _Invented, num_calls: int) -> Wish:
     request += "".join(again + more.lstrip(" ，") for more in said[1:])
     calls = tuple(_call(rng, invented, values) for values in drawn)
     return Wish(request + world.pick(rng, ("", "", ".", "!", " ")), calls)
+
+
+def _num_calls_max(num_parameters: int) -> int:
+    """Many calls with many arguments are long, and nobody asks so."""
+    return (1, 3, 3, 2, 2)[num_parameters]
 
 
 def _frame(rng: random.Random, invented: _Invented) -> str:
