@@ -25,7 +25,7 @@ from whalefall.chat.tokenizer import Tokenizer
 from whalefall.engine.models.deepseek_v32 import DeepseekV32ForCausalLM
 
 _DRAWS_MAX = 2000
-_UNJUDGED = frozenset({"listing", "listing_zh", "unknown"})
+_UNJUDGED = frozenset({"unknown"})
 """Skills with too many right answers to compare with."""
 
 
