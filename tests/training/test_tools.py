@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import random
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +16,7 @@ from training.holdout import Split, is_held_out
 from training.rendering import Renderer
 from training.skills.tools import CallKind, call_kind, tool_call_case, tool_use
 from training.skills.tools.answers import answer
+from training.skills.tools.chains import dated_dialogue
 from training.skills.tools.wishes import Call
 from training.world import load_world
 from whalefall.chat.messages import Message, Role
@@ -105,6 +108,29 @@ def test_families_asked_in_an_evaluation_are_not_trained(world: World, held_out:
     cases = [tool_call_case(random.Random(seed), held_out) for seed in range(150)]
     called = [call.name for case in cases for call in case.messages[1].tool_calls]
     assert sum(name in trained for name in called) / len(called) < 0.1
+
+
+def test_families_never_use_a_key_twice_and_mention_all_they_require(world: World) -> None:
+    for family in (*world.tools["en"], *world.tools["zh"]):
+        keys = [key for slot in family.slots for key in slot.keys]
+        assert len(set(keys)) == len(keys), family.key
+        for request in family.requests:
+            named = set(re.findall(r"{(\w+)", request))
+            assert named == {slot.name for slot in family.slots if slot.is_required}, request
+        for slot in family.slots:
+            assert all(f"{{{slot.name}}}" in tail for tail in slot.tails)
+
+
+def test_tomorrow_is_asked_for_first(world: World) -> None:
+    for seed in range(40):
+        messages = dated_dialogue(random.Random(seed), world).messages
+        first, today, second = messages[1:4]
+        assert json.loads(first.tool_calls[0].arguments) == {}
+        date = datetime.date.fromisoformat(today.content)
+        day = date + datetime.timedelta(
+            days=bool(re.search("(?i)tomorrow|明天", messages[0].content))
+        )
+        assert json.loads(second.tool_calls[0].arguments)["date"] == str(day)
 
 
 def test_requests_fill_all_blanks(world: World, held_out: World) -> None:

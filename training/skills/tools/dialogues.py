@@ -9,14 +9,15 @@ from collections.abc import Sequence
 from training.examples import Dialogue, ExchangeSkill, World
 from training.holdout import Split
 from training.skills import arithmetic, conversation, knowledge
-from training.skills.tools import answers, wishes
+from training.skills.tools import turns, wishes
+from training.skills.tools.chains import dated_dialogue
 from training.skills.tools.documented import weather_kit
-from training.skills.tools.families import family_kit
+from training.skills.tools.families import family_kit, pick_family
 from training.skills.tools.invented import invented_kit
 from training.skills.tools.schemas import draw_style
-from training.skills.tools.wishes import Kit, Wish
+from training.skills.tools.wishes import Kit, Wish, is_chinese
 from whalefall.chat.formats.base import function_json
-from whalefall.chat.messages import Message, Role, ToolCall
+from whalefall.chat.messages import Message, Role
 
 _SYSTEM_PROMPTS = ("You are a helpful assistant.", "You are a helpful assistant",
                    "You are a helpful assistant with access to tools.",
@@ -41,20 +42,20 @@ class CallKind(enum.Enum):
 
 def tool_use(rng: random.Random, world: World) -> Dialogue:
     """One to four tools and as many requests as fit into the space."""
+    if rng.random() < 0.05:
+        return dated_dialogue(rng, world)
     kits = _kits(rng, world)
     is_thinking = rng.random() < 0.25
-    messages = _opening(rng)
+    messages, last = _opening(rng), None
     chars = _tool_chars(kits)
     for _ in range(rng.choice((2, 3, 4, 5, 6))):
-        turn = (
-            _talk(rng, world, kits)
-            if rng.random() < 0.08
-            else _round(rng, world, kits, len(messages))
-        )
+        wish = None if rng.random() < 0.08 else _next_wish(rng, world, kits, last)
+        turn = turns.turn(wish, len(messages)) if wish else _talk(rng, world, kits)
         chars += sum(_message_chars(message) for message in turn)
-        if chars > _CHARS_MAX and len(messages) > 1:
+        thoughts = sum(_num_chars(message.reasoning_content or "") for message in turn)
+        if chars + is_thinking * thoughts > _CHARS_MAX and len(messages) > 1:
             break
-        messages += turn
+        messages, last = messages + turn, wish
     calls = max((i for i, m in enumerate(messages) if m.tool_calls), default=0)
     if calls and len(messages) - calls <= 5 and rng.random() < 0.25:
         messages = messages[: calls + 1]
@@ -65,7 +66,7 @@ def tool_call_case(rng: random.Random, world: World) -> Dialogue:
     """One request, answered with calls: what an evaluation compares."""
     kits = _kits(rng, world)
     wish = _wish(rng, world, kits)
-    messages = (Message(Role.USER, wish.request), _calling(wish, 0))
+    messages = (Message(Role.USER, wish.request), turns.calling(wish.calls, turns.thought(wish), 0))
     return Dialogue(messages, tools=tuple(kit.tool for kit in kits))
 
 
@@ -74,24 +75,23 @@ def call_kind(case: Dialogue) -> CallKind:
     request, calling = case.messages[-2:]
     if len(calling.tool_calls) > 1:
         return CallKind.PARALLEL
-    if _is_chinese(request.content):
+    if is_chinese(request.content):
         return CallKind.CHINESE
     return CallKind.CHOICE if len(case.tools) > 1 else CallKind.SINGLE
 
 
 def _kits(rng: random.Random, world: World) -> list[Kit]:
-    style, is_chinese = draw_style(rng), rng.random() < 0.3
+    style, in_chinese = draw_style(rng), rng.random() < 0.3
     found: dict[str, Kit] = {}
     for _ in range(rng.choices((1, 2, 3, 4), (4, 4, 2, 1))[0]):
         draw = rng.random()
         if draw < 0.1 and world.split is Split.TRAINED:
-            kit = weather_kit(rng, world, style, is_chinese)
+            kit = weather_kit(rng, world, style, in_chinese)
         elif draw < 0.5:
-            families = {family.key: family for family in world.tools["zh" if is_chinese else "en"]}
-            family = families[world.pick(rng, tuple(families))]
-            kit = family_kit(rng, world, family, style, is_chinese)
+            family = pick_family(rng, world, in_chinese)
+            kit = family_kit(rng, world, family, style, in_chinese)
         else:
-            kit = invented_kit(rng, world, style, is_chinese)
+            kit = invented_kit(rng, world, style, in_chinese)
         is_new = kit.tool.name not in {other.tool.name for other in found.values()}
         if is_new and (not found or _tool_chars([*found.values(), kit]) < _TOOLS_CHARS_MAX):
             found.setdefault(kit.group, kit)
@@ -115,39 +115,14 @@ def _wish(rng: random.Random, world: World, kits: Sequence[Kit]) -> Wish:
     return wishes.joined(rng, world, both, kit.is_chinese)
 
 
-def _round(rng: random.Random, world: World, kits: Sequence[Kit], number: int) -> list[Message]:
-    """User, calls, results, answer."""
-    wish = _wish(rng, world, kits)
-    is_chinese = _is_chinese(wish.request)
-    calling = _calling(wish, number)
-    results = [call.result for call in wish.calls]
-    return [
-        Message(Role.USER, wish.request),
-        calling,
-        *(
-            Message(Role.TOOL, result, tool_call_id=call.id)
-            for call, result in zip(calling.tool_calls, results, strict=True)
-        ),
-        Message(
-            Role.ASSISTANT,
-            answers.answer(wish.calls, results, is_chinese),
-            reasoning_content="我有结果了。" if is_chinese else "I have the result.",
-        ),
-    ]
-
-
-def _calling(wish: Wish, number: int) -> Message:
-    """The thought writes names and arguments as the call does, so that both are copied alike."""
-    calls = tuple(
-        ToolCall(f"call_{number}_{place}", call.name, call.json)
-        for place, call in enumerate(wish.calls)
-    )
-    lines = "\n".join(f"{call.name} {call.json}" for call in wish.calls)
-    form = "用户想要：{}\n我调用：\n{}" if _is_chinese(wish.request) else (
-        "The user wants: {}\nI call:\n{}"
-    )  # fmt: skip
-    thought = form.format(wish.request.strip(), lines)
-    return Message(Role.ASSISTANT, reasoning_content=thought, tool_calls=calls)
+def _next_wish(rng: random.Random, world: World, kits: Sequence[Kit], last: Wish | None) -> Wish:
+    """At times the last wish once more, with something else."""
+    if last and len(last.calls) == 1 and rng.random() < 0.2:
+        call = last.calls[0]
+        for kit in kits:
+            if kit.tool.name == call.name and kit.follow_up:
+                return kit.follow_up(rng, call)
+    return _wish(rng, world, kits)
 
 
 def _talk(rng: random.Random, world: World, kits: Sequence[Kit]) -> list[Message]:
@@ -167,10 +142,6 @@ def _talk(rng: random.Random, world: World, kits: Sequence[Kit]) -> list[Message
         Message(Role.USER, exchange.question),
         Message(Role.ASSISTANT, exchange.answer, reasoning_content=thought),
     ]
-
-
-def _is_chinese(text: str) -> bool:
-    return any("\u4e00" <= character <= "\u9fff" for character in text)
 
 
 def _tool_chars(kits: Sequence[Kit]) -> int:

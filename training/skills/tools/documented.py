@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 
 from training.examples import World
+from training.skills.tools import wishes
 from training.skills.tools.schemas import Parameter, Style, declare
 from training.skills.tools.values import Text, Value, kind, listed
 from training.skills.tools.wishes import Call, Kit, Wish
@@ -47,7 +48,12 @@ def weather_kit(rng: random.Random, world: World, style: Style, is_chinese: bool
         calls = tuple(Call(tool.name, {key: p.argument}, _result(rng)) for p in places)
         return Wish(question.format(listed(rng, places, is_chinese)), calls)
 
-    return Kit(tool, "weather", is_chinese, wish)
+    def follow_up(rng: random.Random, call: Call) -> Wish:
+        place = Text("city").draw(rng, world, is_chinese)
+        request = wishes.follow_up(rng, world, place.said, "zh" if is_chinese else "place")
+        return Wish(request, (Call(call.name, {key: place.argument}, _result(rng)),))
+
+    return Kit(tool, "weather", is_chinese, wish, follow_up)
 
 
 def _places(rng: random.Random, world: World, number: int, is_chinese: bool) -> list[Value]:

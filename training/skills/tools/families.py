@@ -26,6 +26,14 @@ class _Declared:
     is_chinese: bool
 
 
+def pick_family(rng: random.Random, world: World, is_chinese: bool) -> ToolFamily:
+    families = {
+        f"a family of tools: {family.key}": family
+        for family in world.tools["zh" if is_chinese else "en"]
+    }
+    return families[world.pick(rng, tuple(families))]
+
+
 def family_kit(
     rng: random.Random, world: World, family: ToolFamily, style: Style, is_chinese: bool
 ) -> Kit:
@@ -43,6 +51,7 @@ def family_kit(
         family.group or family.key,
         is_chinese,
         lambda rng, number: _wish(rng, declared, number),
+        (lambda rng, call: _follow_up(rng, declared, call)) if family.is_listed else None,
     )
 
 
@@ -68,6 +77,17 @@ def _wish(rng: random.Random, declared: _Declared, num_calls: int) -> Wish:
     num_calls = max((len(drawn) for drawn in values.values()), default=1)
     calls = tuple(_call(rng, declared, values, number) for number in range(num_calls))
     return Wish(template.format(**said), calls)
+
+
+def _follow_up(rng: random.Random, declared: _Declared, call: Call) -> Wish:
+    """The same call with another first argument."""
+    slot, parameter = declared.slots[0]
+    value = parameter.kind.draw(rng, declared.world, declared.is_chinese)
+    is_place = slot.kind in ("city", "town")
+    form = "zh" if declared.is_chinese else "place" if is_place else ""
+    arguments = {**call.arguments, parameter.key: value.argument}
+    request = wishes.follow_up(rng, declared.world, value.said, form)
+    return Wish(request, (Call(call.name, arguments, _result(rng, declared)),))
 
 
 def _tail(rng: random.Random, declared: _Declared, slot: ToolSlot, template: str) -> str | None:

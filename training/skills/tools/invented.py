@@ -29,7 +29,16 @@ from training.skills.tools.values import (
     listed,
 )
 from training.skills.tools.wishes import Call, Kit, Wish
-from training.skills.tools.words import ACTS, ARGUMENT_FORMS, CALLS, KEYS, NOUNS, OPTIONS, VERBS
+from training.skills.tools.words import (
+    ACTS,
+    ARGUMENT_FORMS,
+    CALLS,
+    KEYS,
+    NATURAL,
+    NOUNS,
+    OPTIONS,
+    VERBS,
+)
 
 _RESULTS = ("ok", "done", "success", "saved", "created", "failed", "not found", "accepted", "sent",
             "started", "finished", "true", "pending", "error", "queued")  # fmt: skip
@@ -136,15 +145,16 @@ def _description(rng: random.Random, world: World, action: str, is_chinese: bool
 
 def _parameters(rng: random.Random, world: World, is_chinese: bool) -> tuple[Parameter, ...]:
     found: dict[str, Parameter] = {}
+    real_share = rng.choice((1.0, 1.0, 0.5, 0.0))
     for _ in range(rng.choices((0, 1, 2, 3, 4), (1, 5, 6, 4, 2))[0]):
-        parameter = _parameter(rng, world, is_chinese)
+        parameter = _parameter(rng, world, is_chinese, is_real=rng.random() < real_share)
         found[parameter.key] = parameter
     return tuple(found.values())
 
 
-def _parameter(rng: random.Random, world: World, is_chinese: bool) -> Parameter:
+def _parameter(rng: random.Random, world: World, is_chinese: bool, *, is_real: bool) -> Parameter:
     is_required = rng.random() < 0.7
-    if rng.random() < 0.6:
+    if is_real:
         entry = world.pick(rng, KEYS)
         key, chinese, spec = entry.split(" ", 2)
         of = kind(spec)
@@ -198,7 +208,8 @@ def _wish(rng: random.Random, invented: _Invented, num_calls: int) -> Wish:
     """Several calls name all arguments anew, one behind the other."""
     world, is_chinese = invented.world, invented.is_chinese
     frame = _frame(rng, invented)
-    drawn = [_draw(rng, invented) for _ in range(num_calls if invented.parameters else 1)]
+    num_calls = min(num_calls, _num_calls_max(len(invented.parameters)))
+    drawn = [_draw(rng, invented) for _ in range(num_calls)]
     if not drawn[0]:
         drawn = drawn[:1]
     forms = ARGUMENT_FORMS[invented.language]
@@ -209,6 +220,11 @@ def _wish(rng: random.Random, invented: _Invented, num_calls: int) -> Wish:
     request += "".join(again + more.lstrip(" ，") for more in said[1:])
     calls = tuple(_call(rng, invented, values) for values in drawn)
     return Wish(request + world.pick(rng, ("", "", ".", "!", " ")), calls)
+
+
+def _num_calls_max(num_parameters: int) -> int:
+    """Many calls with many arguments are long, and nobody asks so."""
+    return (1, 3, 3, 2, 2)[num_parameters]
 
 
 def _frame(rng: random.Random, invented: _Invented) -> str:
@@ -231,6 +247,8 @@ def _said(rng: random.Random, invented: _Invented, form: str, values: dict[str, 
     """The arguments in one of the forms: opening | one | between | before the last | closing."""
     if not values:
         return ""
+    if not invented.is_chinese and rng.random() < 0.4 and (text := _naturally(rng, values)):
+        return text
     opening, each, between, last, *closing = form.split("|")
     mentioned = [p for p in invented.parameters if p.key in values]
     is_told_by_place = "{key}" not in each
@@ -245,6 +263,16 @@ def _said(rng: random.Random, invented: _Invented, form: str, values: dict[str, 
     *first, end = parts
     text = between.join(first) + last + end if first else end
     return opening + text + "".join(closing)
+
+
+def _naturally(rng: random.Random, values: dict[str, Value]) -> str:
+    """The arguments in words such as `in Oslo for 4 people`, or "" when those are not clear."""
+    forms = [NATURAL.get(key, "") for key in values]
+    if not all(forms) or len(set(forms)) < len(forms):
+        return ""
+    parts = [form.format(value.said) for form, value in zip(forms, values.values(), strict=True)]
+    rng.shuffle(parts)
+    return " " + " ".join(parts)
 
 
 def _may_omit_keys(invented: _Invented, mentioned: Sequence[Parameter]) -> bool:

@@ -185,6 +185,7 @@ _POOLS: Mapping[str, tuple[str, ...]] = {
 
 def real_words(kind: str, is_chinese: bool) -> tuple[str, ...]:
     """Empty for a kind that has none, such as a code."""
+    kind = "city" if is_chinese and kind == "town" else kind
     if is_chinese and (found := _POOLS.get(f"{kind}_zh")):
         return found
     return _POOLS.get(kind, ())

@@ -67,7 +67,7 @@ class Text:
         if self.pool in _MADE_CODES:
             return _plain(code(rng, world))
         if self.pool == "email":
-            return _plain(f"{world.words.name(rng).lower()}@{rng.choice(('example', 'mail'))}.com")
+            return _plain(f"{_plain_name(rng, world)}@{rng.choice(('example', 'mail'))}.com")
         if self.pool in ("path", "url"):
             return _plain(_path(rng, world, self.pool == "url"))
         if is_chinese and rng.random() < 0.75:
@@ -203,7 +203,7 @@ def listed(rng: random.Random, values: list[Value], is_chinese: bool) -> str:
         return "、".join(first) + rng.choice(("和", "、", "以及")) + last
     if len(first) > 1 and rng.random() < 0.3:
         return ", ".join(first) + ", and " + last
-    return ", ".join(first) + rng.choice((" and ", " and ", ", ")) + last
+    return ", ".join(first) + " and " + last
 
 
 def quoted(rng: random.Random, text: str, is_chinese: bool) -> str:
@@ -231,8 +231,13 @@ def _time(rng: random.Random) -> str:
     return f"{rng.randint(0, 23):02d}:{rng.choice((0, 15, 30, 45, rng.randint(0, 59))):02d}"
 
 
+def _plain_name(rng: random.Random, world: World) -> str:
+    """For addresses: letters without marks."""
+    return world.words.name(rng).lower().replace("ü", "u").replace("á", "a")
+
+
 def _path(rng: random.Random, world: World, is_url: bool) -> str:
-    stem = world.words.name(rng).lower()
+    stem = _plain_name(rng, world)
     if is_url:
         return f"https://{stem}.com/{rng.choice(('', 'news', 'a', 'docs'))}"
     return f"{rng.choice(('', '', 'src/', 'docs/'))}{stem}.{rng.choice(('txt', 'py', 'md', 'csv'))}"

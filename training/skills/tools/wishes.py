@@ -85,6 +85,21 @@ _JOINERS = (
 )
 _JOINERS_ZH = ("，还有，{}", "，然后{}", "；{}", "，并且{}", "。另外，{}", "，顺便{}", "\n{}")
 
+_FOLLOW_UPS = (
+    "And {}?", "What about {}?", "How about {}?", "And for {}?", "The same for {}, please.",
+    "Now {}.", "And {}", "what about {}", "Also {}.", "Do the same for {}.", "Then {}?",
+    "Again for {}", "OK, and {}?", "Thanks. And {}?", "Same with {}", "{}?", "and also {}",
+    "Now the same for {}.",
+)  # fmt: skip
+_FOLLOW_UPS_ZH = (
+    "{}呢？", "那{}呢？", "还有{}", "{}怎么样？", "换成{}", "再来{}", "那么{}呢", "也查一下{}",
+    "谢谢，{}呢？", "接着{}", "好的，那{}呢？", "{}也一样", "同样的，{}",
+)  # fmt: skip
+_FOLLOW_UPS_IN = (
+    "And in {}?", "And what about in {}?", "How about in {}?", "And how is it in {}?", "and in {}",
+    "Also in {}?", "The same in {}?", "OK, and in {}?", "In {}?", "Then in {}?",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Call:
@@ -116,6 +131,8 @@ class Kit:
     is_chinese: bool
     wish: Callable[[random.Random, int], Wish] = field(compare=False)
     """For a number of calls; it may be fewer."""
+    follow_up: Callable[[random.Random, Call], Wish] | None = field(default=None, compare=False)
+    """For the same once more, after a single call, with something else."""
 
 
 def dressed(rng: random.Random, world: World, template: str, is_chinese: bool) -> str:
@@ -153,3 +170,13 @@ def lower_first(text: str) -> str:
 
 def _without_mark(text: str) -> str:
     return text.rstrip("?.!？。！")
+
+
+def is_chinese(text: str) -> bool:
+    return any("\u4e00" <= character <= "\u9fff" for character in text)
+
+
+def follow_up(rng: random.Random, world: World, said: str, kind: str) -> str:
+    """Asks the last question about something else: in Chinese ("zh"), of a place, or any."""
+    forms = {"zh": _FOLLOW_UPS_ZH, "place": (*_FOLLOW_UPS, *_FOLLOW_UPS_IN)}.get(kind, _FOLLOW_UPS)
+    return world.pick(rng, forms).format(said)

@@ -238,3 +238,22 @@ ARGUMENT_FORMS: Mapping[str, tuple[str, ...]] = {
         "，|{key}选{value}|，|，",
     ),
 }
+NATURAL: Mapping[str, str] = {
+    "city": "in {}", "place": "in {}", "location": "in {}", "country": "in {}", "date": "on {}",
+    "start_date": "from {}", "end_date": "until {}", "time": "at {}", "start_time": "at {}",
+    "people": "for {} people", "guests": "for {} guests", "days": "for {} days",
+    "hours": "for {} hours", "minutes": "for {} minutes", "email": "to {}", "owner": "of {}",
+    "customer": "for {}", "user": "for {}", "name": "named {}", "title": "titled {}",
+    "color": "in {}", "language": "in {}", "max_price": "for at most {} euros", "author": "by {}",
+    "destination": "to {}", "origin": "from {}", "room": "in the {}", "company": "from {}",
+    "topic": "about {}", "subject": "about {}", "query": "about {}", "format": "as {}",
+    "path": "in {}", "filename": "from {}", "priority": "with {} priority", "tags": "tagged {}",
+    "recipients": "to {}", "message": "saying {}", "text": "saying {}", "comment": "saying {}",
+    "price": "for {} euros", "rating": "with {} stars", "seats": "with {} seats",
+    "floor": "on floor {}", "percent": "by {} percent", "discount": "with {} percent off",
+    "page": "on page {}", "year": "in {}", "temperature": "at {} degrees", "mode": "in {} mode",
+    "distance": "within {} km", "radius": "within {} km", "url": "at {}", "names": "for {}",
+    "product": "with {}", "items": "with {}", "currency": "in {}", "count": "{} times",
+    "limit": "at most {}", "hotel": "at {}", "weight": "of {} kg", "region": "in {}",
+}  # fmt: skip
+"""How arguments are said without naming their keys, when their tool is one of everyday life."""
