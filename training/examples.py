@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from training import holdout
 from training.holdout import Split
 from training.words import Words
 from whalefall.chat.messages import Message, ResponseFormat, Tool
@@ -79,6 +78,10 @@ class World:
     """By language and kind of word."""
     snippets: tuple[Snippet, ...]
     words: Words
+    records: Mapping[str, Any] = field(default_factory=dict)
+    """Texts that hold facts, and the values they are filled with."""
+    phrases: Mapping[str, Any] = field(default_factory=dict)
+    """What is classified, translated and summarised."""
     corpus: Mapping[str, list[list[str]]] = field(default_factory=dict)
     """By name: "dialogues" (turns), "problems" (question, answer), "tales" (paragraphs)."""
 
@@ -88,7 +91,7 @@ class World:
 
     def pick(self, rng: random.Random, pool: Sequence[_T]) -> _T:
         """A piece of this world's side of a pool: a phrasing, a value, a tool, a schema."""
-        return holdout.pick(rng, pool, self.split)
+        return rng.choice(self.words.side_of(pool))
 
 
 Exchanges = list[Exchange]

@@ -87,7 +87,7 @@ CORPUS_EXAMPLE_SKILLS: Mapping[str, tuple[ExampleSkill, float]] = {
 }
 """Shares of all examples; dialogues of exchanges take the rest."""
 
-MIXES = ("talk", "all")
+MIXES = ("all", "long", "talk")
 """What to practise: short things first, or everything. Tool use, long and costly, and the corpus,
 hard to learn, are kept for a model that can talk already."""
 

@@ -7,12 +7,15 @@ the gates and the norms follow AdamW (Loshchilov and Hutter 2019)."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from training.parallel import Workers
 
 _QUINTICS = (
     (8.2051, -22.9019, 16.4607),
@@ -22,6 +25,10 @@ _QUINTICS = (
 )
 """Coefficients of each iteration: the first lifts small singular values steeply, the later ones
 gather them around one (Polar Express, Amsel et al. 2025)."""
+
+
+_TOGETHER_MAX = 12
+"""Matrices in one call: enough to be worth it, few enough to share between workers."""
 
 
 @dataclass(frozen=True)
@@ -37,30 +44,43 @@ class OptimizerSettings:
 class Muon:
     """Steps matrices [R, C]; state is one momentum buffer per matrix."""
 
-    def __init__(self, parameters: dict[str, nn.Parameter], settings: OptimizerSettings) -> None:
-        self._settings = settings
+    def __init__(
+        self, parameters: dict[str, nn.Parameter], settings: OptimizerSettings, workers: Workers
+    ) -> None:
+        self._settings, self._workers = settings, workers
         self._parameters = parameters
         self._buffers = {name: torch.zeros_like(p) for name, p in parameters.items()}
-        self._names_by_shape: dict[tuple[int, int], list[str]] = defaultdict(list)
+        by_shape: dict[tuple[int, int], list[str]] = defaultdict(list)
         for name, parameter in parameters.items():
             rows, columns = parameter.shape
-            self._names_by_shape[min(rows, columns), max(rows, columns)].append(name)
+            by_shape[min(rows, columns), max(rows, columns)].append(name)
+        self._alike = [
+            names[start : start + _TOGETHER_MAX]
+            for names in by_shape.values()
+            for start in range(0, len(names), _TOGETHER_MAX)
+        ]
 
     @torch.no_grad()
     def step(self, scale: float) -> None:
         """`scale` is the schedule's share of the learning rate. Matrices without a gradient
         (experts that no token went to) count as having a gradient of zero."""
         settings = self._settings
-        rate = settings.matrix_learning_rate * scale
-        for names in self._names_by_shape.values():
-            updates = [self._nesterov(name) for name in names]
-            wide = [u.T if u.shape[0] > u.shape[1] else u for u in updates]
-            for name, flat in zip(names, orthogonalized(torch.stack(wide)), strict=True):
-                parameter = self._parameters[name]
-                rows, columns = parameter.shape
-                update = flat.T if rows > columns else flat
-                parameter.mul_(1 - rate * settings.matrix_weight_decay)
-                parameter.add_(update, alpha=-rate * max(1.0, rows / columns) ** 0.5)
+        self._workers.run(
+            partial(self._step_alike, names, settings.matrix_learning_rate * scale)
+            for names in self._alike
+        )
+
+    @torch.no_grad()
+    def _step_alike(self, names: Sequence[str], rate: float) -> None:
+        """Matrices of one shape."""
+        updates = [self._nesterov(name) for name in names]
+        wide = [u.T if u.shape[0] > u.shape[1] else u for u in updates]
+        for name, flat in zip(names, orthogonalized(torch.stack(wide)), strict=True):
+            parameter = self._parameters[name]
+            rows, columns = parameter.shape
+            update = flat.T if rows > columns else flat
+            parameter.mul_(1 - rate * self._settings.matrix_weight_decay)
+            parameter.add_(update, alpha=-rate * max(1.0, rows / columns) ** 0.5)
 
     def _nesterov(self, name: str) -> Tensor:
         momentum = self._settings.matrix_momentum
@@ -91,7 +111,10 @@ class Optimizer:
     """Both optimisers over the parameters that take gradients, with one learning-rate scale."""
 
     def __init__(
-        self, named_parameters: Iterable[tuple[str, nn.Parameter]], settings: OptimizerSettings
+        self,
+        named_parameters: Iterable[tuple[str, nn.Parameter]],
+        settings: OptimizerSettings,
+        workers: Workers,
     ) -> None:
         matrices: dict[str, nn.Parameter] = {}
         others: dict[str, nn.Parameter] = {}
@@ -99,7 +122,7 @@ class Optimizer:
             if parameter.requires_grad:
                 (matrices if is_matrix(name, parameter) else others)[name] = parameter
         self._settings = settings
-        self._muon = Muon(matrices, settings)
+        self._muon = Muon(matrices, settings, workers)
         self._adam = torch.optim.AdamW(
             list(others.values()),
             lr=settings.learning_rate,

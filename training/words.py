@@ -1,13 +1,19 @@
 """Words nobody wrote down for the model: drawn from the tokeniser's whole vocabulary, put together
-from syllables, and codes. Copying them cannot be learnt by heart, only by looking."""
+from syllables, and codes. Copying them cannot be learnt by heart, only by looking.
+
+A word may be cut into other tokens behind a quote than behind a blank (" limestone", but "lim" and
+"estone"). Who has never seen both spellings cannot know that they are one word, so all words here
+are spelt alike in both places."""
 
 from __future__ import annotations
 
 import random
 import re
 import string
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
 from training.holdout import Split, is_held_out
 from whalefall.chat.tokenizer import Tokenizer
@@ -15,6 +21,10 @@ from whalefall.chat.tokenizer import Tokenizer
 _ONSETS = ("b", "br", "c", "ch", "d", "dr", "f", "g", "gr", "h", "j", "k", "kr", "l", "m", "n", "p",
            "pr", "r", "s", "sh", "st", "t", "th", "tr", "v", "w", "y", "z", "")  # fmt: skip
 _VOWELS = ("a", "e", "i", "o", "u", "ai", "ea", "ee", "ia", "io", "ou", "ü", "á")
+_VALUE = re.compile(r"[^\s{}?!]+( [^\s{}?!]+){0,2}")
+"""One to three words: something to copy, not a phrasing."""
+
+_T = TypeVar("_T")
 _CODAS = ("", "", "l", "m", "n", "r", "s", "t", "ck", "nd", "rn", "x", "th")
 
 
@@ -24,9 +34,16 @@ class Words:
 
     tokenizer: Tokenizer
     split: Split = Split.TRAINED
+    _sides: dict[str, bool] = field(default_factory=dict, repr=False)
+
+    def is_spelt_alike(self, text: str) -> bool:
+        """Whether the tokens behind a blank are those behind a quote, but for the blank."""
+        behind_blank = [self.tokenizer.token_text(i) for i in self.tokenizer.encode(" " + text)]
+        bare = [self.tokenizer.token_text(i) for i in self.tokenizer.encode(text)]
+        return [behind_blank[0].removeprefix(" "), *behind_blank[1:]] == bare
 
     def english(self, rng: random.Random) -> str:
-        """A lower-case word that is one token behind a blank."""
+        """A lower-case word that is one token, behind a blank and without."""
         return rng.choice(self._english)
 
     def chinese(self, rng: random.Random) -> str:
@@ -41,7 +58,7 @@ class Words:
                 for _ in range(rng.choice((2, 2, 2, 3)))
             )
             name = "".join(syllables).capitalize()
-            if self._is_ours(name):
+            if self._is_ours(name) and self.is_spelt_alike(name):
                 return name
 
     def identifier(self, rng: random.Random) -> str:
@@ -53,14 +70,18 @@ class Words:
 
     def code(self, rng: random.Random) -> str:
         """An order number, a serial, a flight: letters and digits."""
-        letters = "".join(rng.choices(string.ascii_uppercase, k=rng.randint(1, 3)))
-        digits = str(rng.randrange(10 ** rng.randint(2, 6)))
-        return letters + rng.choice(("-", "", "#")) + digits
+        while True:
+            letters = "".join(rng.choices(string.ascii_uppercase, k=rng.randint(1, 3)))
+            digits = str(rng.randrange(10 ** rng.randint(2, 6)))
+            code = letters + rng.choice(("-", "", "#")) + digits
+            if self._is_ours(code) and self.is_spelt_alike(code):
+                return code
 
     @cached_property
     def _english(self) -> list[str]:
+        known = set(self._tokens)
         found = (text[1:] for text in self._tokens if re.fullmatch(r" [a-z]{3,12}", text))
-        return [word for word in found if self._is_ours(word)]
+        return [word for word in found if word in known and self._is_ours(word)]
 
     @cached_property
     def _chinese(self) -> list[str]:
@@ -70,6 +91,25 @@ class Words:
     @cached_property
     def _tokens(self) -> list[str]:
         return [self.tokenizer.token_text(i) for i in range(self.tokenizer.vocab_size)]
+
+    def side_of(self, pool: Sequence[_T]) -> Sequence[_T]:
+        """The pieces of a pool that are on this side, or all of them where the side is empty: a
+        pool of three phrasings may have nothing to hold out. A name or a word that is spelt in two
+        ways is never held out."""
+        return [piece for piece in pool if self._is_piece_ours(piece)] or pool
+
+    def _is_piece_ours(self, piece: object) -> bool:
+        found = self._sides.get(piece)
+        if found is None:
+            is_kept_back = is_held_out(piece) and not self._is_spelt_in_two_ways(piece)
+            found = self._sides[piece] = is_kept_back is (self.split is Split.HELD_OUT)
+        return found
+
+    def _is_spelt_in_two_ways(self, piece: object) -> bool:
+        is_value = isinstance(piece, str) and bool(
+            re.fullmatch(r"[^\s{}?!]+( [^\s{}?!]+){0,2}", piece)
+        )
+        return is_value and not self.is_spelt_alike(str(piece))
 
     def _is_ours(self, word: str) -> bool:
         return is_held_out(word) is (self.split is Split.HELD_OUT)

@@ -30,6 +30,8 @@ def load_world(
         tales=_load("tales"),
         snippets=tuple(Snippet(**entry) for entry in _load("code")["snippet"]),
         words=Words(tokenizer, split),
+        records=_load("records"),
+        phrases=_load("phrases"),
         corpus={} if corpus_dir is None else _load_corpus(corpus_dir),
     )
 

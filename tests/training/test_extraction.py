@@ -1,0 +1,126 @@
+"""JSON answers say what the text says, under the keys that were asked for."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+
+from training.examples import Dialogue, World
+from training.holdout import Split, is_held_out
+from training.skills import extraction, json_requests, sheets, values
+from training.world import load_world
+from whalefall.chat.messages import ResponseFormatKind, Role
+from whalefall.chat.tokenizer import Tokenizer
+
+
+def _cases(world: World, number: int) -> list[Dialogue]:
+    return [extraction.json_case(random.Random(seed), world) for seed in range(number)]
+
+
+def _prompt(dialogue: Dialogue) -> str:
+    schema = json.dumps(dialogue.response_format.schema, ensure_ascii=False)
+    return "\n".join([*(message.content for message in dialogue.messages[:-1]), schema])
+
+
+def test_an_answer_is_one_bare_json_object(world: World) -> None:
+    for dialogue in _cases(world, 300):
+        answer = dialogue.messages[-1].content
+        value = json.loads(answer)
+        assert isinstance(value, dict)
+        is_indented = "\n" in answer
+        assert answer == json.dumps(value, ensure_ascii=False, indent=4 if is_indented else None)
+
+
+def test_an_answer_is_indented_just_where_the_system_prompt_shows_it(world: World) -> None:
+    for dialogue in _cases(world, 400):
+        system = dialogue.messages[0] if dialogue.messages[0].role is Role.SYSTEM else None
+        is_shown = system is not None and "{\n" in system.content
+        assert ("\n" in dialogue.messages[-1].content) == is_shown
+
+
+def test_texts_and_numbers_of_an_answer_stand_in_the_prompt(world: World) -> None:
+    known = {
+        *sum(world.records["lists"].values(), []),
+        *sum(world.records["lists_zh"].values(), []),
+    }
+    known |= {row[2] for row in world.facts["countries"]}
+    for dialogue in _cases(world, 400):
+        prompt = _prompt(dialogue)
+        for leaf in _leaves(json.loads(dialogue.messages[-1].content)):
+            if not isinstance(leaf, bool) and leaf is not None and leaf not in known:
+                assert str(leaf) in prompt
+
+
+def _leaves(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [leaf for part in value.values() for leaf in _leaves(part)]
+    if isinstance(value, list):
+        return [leaf for part in value for leaf in _leaves(part)]
+    return [value]
+
+
+def test_json_mode_is_on_only_where_the_prompt_says_json(world: World) -> None:
+    kinds = []
+    for dialogue in _cases(world, 400):
+        kinds.append(dialogue.response_format.kind)
+        if kinds[-1] is ResponseFormatKind.JSON_OBJECT:
+            assert "json" in _prompt(dialogue).lower()
+    assert 0.5 < kinds.count(ResponseFormatKind.JSON_OBJECT) / len(kinds) < 0.75
+    assert ResponseFormatKind.JSON_SCHEMA in kinds
+
+
+def test_the_keys_come_in_the_order_asked(world: World) -> None:
+    sheet = sheets.Sheet("en", "", {"alpha": 1, "beta": 2, "gamma": 3, "delta": 4})
+    for seed in range(100):
+        rng = random.Random(seed)
+        shape = extraction.wanted(rng, world, sheet)
+        request = json_requests.request(rng, world, "en", "TEXT", shape)
+        schema = json.dumps(request.response_format.schema)
+        asked = request.system + request.user + schema
+        places = [asked.index(key) for key in shape]
+        assert places == sorted(places)
+
+
+def test_a_record_tells_its_facts(world: World) -> None:
+    for seed in range(300):
+        sheet = sheets.record(random.Random(seed), world)
+        for fact in sheet.facts.values():
+            if isinstance(fact, str | int | float) and not isinstance(fact, bool):
+                assert str(fact) in sheet.text
+
+
+def test_a_held_out_combination_of_keys_is_never_trained(world: World) -> None:
+    sheet = sheets.Sheet("en", "", dict.fromkeys("abcde", 1))
+    for seed in range(300):
+        assert not is_held_out(",".join(extraction.wanted(random.Random(seed), world, sheet)))
+
+
+def test_held_out_values_can_be_copied_by_looking(tokenizer: Tokenizer) -> None:
+    held_out = load_world(tokenizer, split=Split.HELD_OUT)
+    cities = {values.pooled(random.Random(seed), held_out, "en", "city") for seed in range(200)}
+    known = cities & set(held_out.records["pools"]["en"]["city"])
+    assert known
+    assert all(is_held_out(city) and values.is_steady(held_out, city) for city in known)
+
+
+def test_a_schema_describes_its_value() -> None:
+    schema = json_requests.schema_of({"a": "x", "b": {"c": 1}, "d": [1.5], "e": True, "f": None})
+    assert schema["required"] == ["a", "b", "d", "e", "f"]
+    assert schema["properties"]["b"]["properties"] == {"c": {"type": "integer"}}
+    assert schema["properties"]["d"] == {"type": "array", "items": {"type": "number"}}
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_a_list_is_shown_item_by_item(world: World, lang: str) -> None:
+    for seed in range(50):
+        value = values.value(random.Random(seed), world, lang, "list ingredient")
+        assert all(item in value.shown for item in value.json)
+
+
+def test_a_flag_is_true_for_its_first_wording(world: World) -> None:
+    for seed in range(20):
+        value = values.value(random.Random(seed), world, "en", "flag in stock|sold out")
+        assert value.json is (value.shown == "in stock")

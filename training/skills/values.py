@@ -1,0 +1,202 @@
+"""Values for texts that hold facts: what the text shows, and what JSON says for it.
+
+About half of the words come from pools a reader would expect; the others nobody wrote down. Those
+keep their tokens whether a blank stands before them or a quote, so that looking is enough to copy
+them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from training.examples import World
+from training.holdout import Split
+
+_MADE_UP_SHARE = 0.45
+_TRIES_MAX = 5
+_PROPER = frozenset({"person", "surname", "city", "country", "brand", "street", "booktitle"})
+_CLOSED = frozenset({"level", "sky", "loglevel"})
+"""Pools with few pieces on purpose: nothing is made up for them."""
+
+
+@dataclass(frozen=True)
+class Value:
+    shown: str
+    """As the text has it."""
+    json: Any
+    """As the answer has it."""
+
+
+def value(rng: random.Random, world: World, lang: str, kind: str) -> Value:
+    """`kind` is a pool, one of the kinds below, or "int LOW HIGH", "decimal LOW HIGH",
+    "flag YES|NO", "list POOL"."""
+    word, _, rest = kind.partition(" ")
+    if word == "int":
+        low, high = map(int, rest.split())
+        return _same(rng.randint(low, high))
+    if word == "decimal":
+        low, high = map(int, rest.split())
+        return _same(rng.randint(low, high) + rng.randint(1, 9) / 10)
+    if word == "flag":
+        is_true = rng.random() < 0.5
+        return Value(rest.split("|")[0 if is_true else 1], is_true)
+    if word == "list":
+        return _several(rng, world, lang, rest)
+    if word in _KINDS:
+        return _KINDS[word](rng, world, lang)
+    return _same(pooled(rng, world, lang, word))
+
+
+def pooled(rng: random.Random, world: World, lang: str, pool: str) -> str:
+    """A piece of a pool, or something made up in its place. Held out are only pieces that can be
+    copied by looking; the spelling of the others has to be known."""
+    if pool not in _CLOSED:
+        piece = world.pick(rng, world.records["pools"][lang][pool])
+        is_known = world.split is Split.TRAINED or is_steady(world, piece)
+        if is_known and rng.random() >= _MADE_UP_SHARE:
+            return piece
+        return made_up(rng, world, lang, is_proper=pool in _PROPER)
+    return rng.choice(world.records["pools"][lang][pool])
+
+
+def made_up(rng: random.Random, world: World, lang: str, *, is_proper: bool = False) -> str:
+    if lang == "zh":
+        return world.words.chinese(rng)
+    if is_proper:
+        return _steady(rng, world, world.words.name)
+    first = world.words.english(rng)
+    return first if rng.random() < 0.75 else f"{first} {world.words.english(rng)}"
+
+
+def code(rng: random.Random, world: World) -> str:
+    return _steady(rng, world, world.words.code)
+
+
+def _steady(rng: random.Random, world: World, draw: Callable[[random.Random], str]) -> str:
+    """A draw that is steady, as far as a few tries find one."""
+    text = draw(rng)
+    for _ in range(_TRIES_MAX):
+        if is_steady(world, text):
+            break
+        text = draw(rng)
+    return text
+
+
+def is_steady(world: World, text: str) -> bool:
+    """Whether a text has the same tokens behind a blank, but for that blank."""
+    encode = world.words.tokenizer.encode
+    return encode(text)[1:] == encode(" " + text)[1:]
+
+
+def scalar(rng: random.Random, world: World, lang: str) -> Value:
+    """Anything that may stand behind any key."""
+    kinds = ("int 0 99", "int 0 999", "int 1000 99999", "decimal 0 99", "price", "bool", "noun",
+             "code", "person", "date", "anything", "anything", "anything", "name")  # fmt: skip
+    kind = rng.choice(kinds)
+    if kind == "anything":
+        return _same(made_up(rng, world, lang, is_proper=rng.random() < 0.3))
+    return value(rng, world, lang, kind)
+
+
+def enumeration(items: list[str], lang: str, is_plain: bool = False) -> str:
+    """ "a, b and c"; `is_plain`: "a, b, c"."""
+    if lang == "zh":
+        return "、".join(items)
+    if is_plain or len(items) < 2:
+        return ", ".join(items)
+    return ", ".join(items[:-1]) + " and " + items[-1]
+
+
+def _same(what: str | int | float) -> Value:
+    return Value(str(what), what)
+
+
+def _several(rng: random.Random, world: World, lang: str, pool: str) -> Value:
+    items = [pooled(rng, world, lang, pool) for _ in range(rng.choice((2, 2, 3)))]
+    return Value(enumeration(items, lang, rng.random() < 0.3), items)
+
+
+def _name(rng: random.Random, world: World, lang: str) -> Value:
+    first = pooled(rng, world, lang, "person")
+    if lang == "zh" or rng.random() < 0.6:
+        return _same(first)
+    return _same(f"{first} {pooled(rng, world, lang, 'surname')}")
+
+
+def _price(rng: random.Random, world: World, lang: str) -> Value:
+    del world, lang
+    whole = rng.randint(1, 200)
+    return _same(rng.choice((whole, whole + 0.5, whole + 0.99, whole + rng.randint(1, 9) / 10)))
+
+
+def _date(rng: random.Random, world: World, lang: str) -> Value:
+    month, day = rng.randint(1, 12), rng.randint(1, 28)
+    if lang == "zh":
+        return _same(rng.choice((f"{month}月{day}日", _iso(rng))))
+    name = _MONTHS[month - 1]
+    forms = (f"{name} {day}", f"{day} {name}", f"{name} {day}, 20{rng.randint(20, 30)}", _iso(rng),
+             world.pick(rng, _WEEKDAYS))  # fmt: skip
+    return _same(rng.choice(forms))
+
+
+def _iso(rng: random.Random) -> str:
+    return f"20{rng.randint(15, 30)}-{rng.randint(1, 12):02d}-{rng.randint(1, 28):02d}"
+
+
+def _time(rng: random.Random, world: World, lang: str) -> Value:
+    del world
+    hour, minute = rng.randint(0, 23), rng.choice((0, 0, 15, 30, 45, rng.randint(1, 59)))
+    if lang == "en" and rng.random() < 0.3:
+        return _same(f"{rng.randint(1, 12)} {rng.choice(('am', 'pm'))}")
+    return _same(f"{hour:02d}:{minute:02d}")
+
+
+def _email(rng: random.Random, world: World, lang: str) -> Value:
+    del lang
+    user = rng.choice(
+        (world.words.english(rng), world.pick(rng, world.records["pools"]["en"]["person"]).lower())
+    )
+    host = world.words.english(rng)
+    return _same(f"{user}@{host}.{world.pick(rng, _DOMAINS)}")
+
+
+def _phone(rng: random.Random, world: World, lang: str) -> Value:
+    del world
+    if lang == "zh":
+        return _same(f"1{rng.randint(30, 99)}-{rng.randint(1000, 9999)}-{rng.randint(1000, 9999)}")
+    number = f"555-{rng.randint(0, 9999):04d}"
+    return _same(
+        rng.choice((number, f"{rng.randint(200, 999)}-{number}", f"+{rng.randint(1, 99)} {number}"))
+    )
+
+
+def _postcode(rng: random.Random, world: World, lang: str) -> Value:
+    del world, lang
+    letters = "".join(rng.choices("ABCDEFGHKLMNPRSTW", k=2))
+    return _same(f"{letters}{rng.randint(1, 99)}-{rng.randint(100, 999)}")
+
+
+_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September",
+           "October", "November", "December")  # fmt: skip
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_DOMAINS = ("com", "org", "net", "cn", "de", "io", "edu", "info")
+_Maker = Callable[[random.Random, World, str], Value]
+_KINDS: Mapping[str, _Maker] = {
+    "name": _name,
+    "price": _price,
+    "date": _date,
+    "isodate": lambda rng, world, lang: _same(_iso(rng)),
+    "time": _time,
+    "code": lambda rng, world, lang: _same(code(rng, world)),
+    "gate": lambda rng, world, lang: _same(f"{rng.choice('ABCDEFGH')}{rng.randint(1, 60)}"),
+    "status": lambda rng, world, lang: _same(
+        rng.choice((200, 301, 400, 401, 403, 404, 429, 500, 502, 503))
+    ),
+    "login": lambda rng, world, lang: _same(world.words.english(rng)),
+    "email": _email,
+    "phone": _phone,
+    "postcode": _postcode,
+    "bool": lambda rng, world, lang: rng.choice((Value("true", True), Value("false", False))),
+}
