@@ -17,7 +17,16 @@ from rich.console import Console
 
 from training.examples import Dialogue, Example, Exchange, ExchangeSkill, Passage, World
 from training.holdout import Split
-from training.skills import arithmetic, code, conversation, extraction, knowledge, stories, tools
+from training.skills import (
+    arithmetic,
+    classification,
+    code,
+    conversation,
+    extraction,
+    knowledge,
+    stories,
+    tools,
+)
 from training.world import load_world
 from whalefall.chat.messages import Message, Role
 from whalefall.chat.tokenizer import Tokenizer
@@ -130,7 +139,7 @@ def call_variant(dialogue: Dialogue) -> str:
 
 
 def _json(rng: random.Random, world: World, _: int) -> Case:
-    return case_from_dialogue(_dialogue(extraction.json_answers(rng, world)), Rule.JSON)
+    return case_from_dialogue(extraction.json_case(rng, world), Rule.JSON)
 
 
 def _fill_in(rng: random.Random, world: World, _: int) -> Case:
@@ -167,6 +176,7 @@ SUBJECTS: Mapping[str, Subject] = {
     "JSON": Subject(_json, thinks=True),
     "arithmetic": Subject(_of_exchanges(arithmetic.sums, Rule.NUMBER), thinks=True),
     "word problems": Subject(_of_exchanges(arithmetic.word_problems, Rule.NUMBER), thinks=True),
+    "classification": Subject(_of_exchanges(classification.classified, Rule.TEXT)),
     "translation": Subject(_of_exchanges(knowledge.translations, Rule.TEXT)),
     "fill in the middle": Subject(_fill_in),
     NEEDLE: Subject(_needle, 64),

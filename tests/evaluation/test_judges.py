@@ -102,15 +102,26 @@ def test_text_may_differ_in_case_blanks_and_end_mark_only(said: str, right: bool
     assert is_right(case(Rule.TEXT, answer="The code is AB-12."), said) is right
 
 
-def test_what_fills_a_hole_has_to_parse_and_exactness_is_noted_apart() -> None:
+@pytest.mark.parametrize(
+    ("said", "parses", "same", "exact"),
+    [
+        ("    return x", True, True, True),
+        ("    return  (x)", True, True, False),
+        ("    return 2 * x", True, False, False),
+        ("return x", False, False, False),
+        ("", False, False, False),
+    ],
+)
+def test_what_fills_a_hole_has_to_parse_and_sameness_is_noted_apart(
+    said: str, parses: bool, same: bool, exact: bool
+) -> None:
     asked = Case(
         skill="s", rule=Rule.FILL_IN, prompt="def f(x):\n", suffix="\n", answer="    return x"
     )
-    exact, other = judge(asked, Reply("    return x")), judge(asked, Reply("    return 2 * x"))
-    assert (exact.is_right, exact.observations["hole filled as it was"]) == (True, True)
-    assert (other.is_right, other.observations["hole filled as it was"]) == (True, False)
-    assert not is_right(asked, "return x")
-    assert not is_right(asked, "")
+    verdict = judge(asked, Reply(said))
+    assert verdict.is_right is parses
+    assert verdict.observations["hole filled to the same program"] is same
+    assert verdict.observations["hole filled as it was"] is exact
 
 
 def test_language_is_observed_only_where_the_expected_answer_keeps_it() -> None:

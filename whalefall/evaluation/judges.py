@@ -92,9 +92,7 @@ def is_expected_text(case: Case, reply: Reply) -> bool:
 
 def fills_in(case: Case, reply: Reply) -> bool:
     """What was before, what is filled in and what comes after are a Python program together."""
-    return bool(reply.content.strip()) and _parses(
-        case.prompt + reply.content + (case.suffix or "")
-    )
+    return bool(reply.content.strip()) and _program(case, reply.content) is not None
 
 
 _RULES: Mapping[Rule, Callable[[Case, Reply], bool]] = {
@@ -113,6 +111,7 @@ def _observations(case: Case, reply: Reply) -> list[tuple[str, bool]]:
         found.append(("JSON is valid", parsed_json(reply.content) is not None))
     if case.rule is Rule.FILL_IN:
         found.append(("hole filled as it was", reply.content == case.answer))
+        found.append(("hole filled to the same program", _same_program(case, reply)))
     if case.rule in (Rule.TOPICS, Rule.NUMBER, Rule.TEXT) and _expects_own_language(case):
         name = {"zh": "Chinese answered in Chinese", "en": "English answered in English"}
         same = speaks_same_language(case.question, reply.content)
@@ -130,12 +129,18 @@ def _plain(text: str) -> str:
     return " ".join(folded.split())
 
 
-def _parses(source: str) -> bool:
+def _same_program(case: Case, reply: Reply) -> bool:
+    """Blanks and line ends may differ where Python does not mind."""
+    program = _program(case, reply.content)
+    return program is not None and program == _program(case, case.answer)
+
+
+def _program(case: Case, filled: str) -> str | None:
+    """The syntax tree as text; None when there is none."""
     try:
-        ast.parse(source)
+        return ast.dump(ast.parse(case.prompt + filled + (case.suffix or "")))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
+        return None
 
 
 def _in_order(calls: object) -> list[str]:
