@@ -47,12 +47,23 @@ class Passage:
 Example = Dialogue | Passage
 
 
+Topic = tuple[tuple[str, ...], ...]
+"""Groups of words: an answer on topic has at least one word of each."""
+
+
 @dataclass(frozen=True)
 class Pair:
-    """Hand-written phrasings of one question, of its answer, and of follow-ups."""
+    """Something people ask or say: many phrasings of it, and its answer."""
 
     questions: tuple[str, ...]
+    """With choices, as training/phrasing.py reads them."""
     answers: tuple[str, ...]
+    name: str = ""
+    topic: Topic = ()
+    thought: str = ""
+    """What is thought before the answer when thinking is on."""
+    frame: str = "ask"
+    """Whether it is a question ("ask"), a remark ("say"), or stands alone ("bare")."""
     weight: float = 1.0
     then: tuple[Pair, ...] = ()
 
@@ -72,7 +83,7 @@ class World:
     which side of it, the one for training or the one held out."""
 
     pairs: Mapping[str, tuple[Pair, ...]]
-    """By language: "en", "zh"."""
+    """Of talk by language ("en", "zh"), of the rest by data file ("platform_en" ...)."""
     facts: Mapping[str, list[Any]]
     tales: Mapping[str, Mapping[str, list[str]]]
     """By language and kind of word."""

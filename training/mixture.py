@@ -20,25 +20,35 @@ from training.examples import (
 )
 from training.skills import (
     arithmetic,
+    classification,
     code,
     conversation,
     corpus,
     extraction,
     instructions,
     knowledge,
+    memory,
+    platform,
+    refusals,
     retrieval,
     stories,
+    summaries,
     text_games,
     tools,
+    translation,
 )
 from whalefall.chat.messages import Message, Role
 
 EXCHANGE_SKILLS: Mapping[str, tuple[ExchangeSkill, float]] = {
-    "small_talk_en": (conversation.small_talk_en, 15),
-    "small_talk_zh": (conversation.small_talk_zh, 12),
-    "remembering": (conversation.remembering, 4),
-    "unknown": (conversation.unknown, 2),
-    "too_hard": (instructions.too_hard, 4),
+    "small_talk_en": (conversation.small_talk_en, 20),
+    "small_talk_zh": (conversation.small_talk_zh, 14),
+    "platform_en": (platform.platform_en, 22),
+    "platform_zh": (platform.platform_zh, 16),
+    "trivia": (knowledge.trivia, 8),
+    "refusing": (refusals.refusing, 6),
+    "remembering": (memory.remembering, 6),
+    "unknown": (refusals.unknown, 3),
+    "too_hard": (refusals.too_hard, 4),
     "yes_no": (instructions.yes_no, 3),
     "one_word": (instructions.one_word, 2),
     "letters": (instructions.letters, 2),
@@ -47,7 +57,9 @@ EXCHANGE_SKILLS: Mapping[str, tuple[ExchangeSkill, float]] = {
     "capitals": (knowledge.capitals, 10),
     "animals": (knowledge.animals, 3),
     "opposites": (knowledge.opposites, 4),
-    "translations": (knowledge.translations, 5),
+    "translated": (translation.translated, 8),
+    "classified": (classification.classified, 10),
+    "summed_up": (summaries.summed_up, 3),
     "colours": (knowledge.colours, 2),
     "words": (knowledge.words, 4),
     "sums": (arithmetic.sums, 18),
@@ -69,7 +81,9 @@ EXCHANGE_SKILLS: Mapping[str, tuple[ExchangeSkill, float]] = {
 }
 EVERYDAY_SKILLS = frozenset({
     conversation.small_talk_en, conversation.small_talk_zh, stories.told, stories.told_zh,
-    text_games.strawberry, code.written, instructions.too_hard, conversation.unknown,
+    text_games.strawberry, code.written, refusals.too_hard, refusals.unknown, platform.platform_en,
+    platform.platform_zh, knowledge.trivia, refusals.refusing, memory.remembering,
+    knowledge.capitals, knowledge.animals, knowledge.opposites, knowledge.colours, knowledge.words,
 })  # fmt: skip
 CORPUS_EXCHANGE_SKILLS: Mapping[str, tuple[ExchangeSkill, float]] = {
     "old_dialogues": (corpus.old_dialogues, 1.5),

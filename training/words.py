@@ -99,17 +99,13 @@ class Words:
         return [piece for piece in pool if self._is_piece_ours(piece)] or pool
 
     def _is_piece_ours(self, piece: object) -> bool:
-        found = self._sides.get(piece)
+        text = str(piece)
+        found = self._sides.get(text)
         if found is None:
-            is_kept_back = is_held_out(piece) and not self._is_spelt_in_two_ways(piece)
-            found = self._sides[piece] = is_kept_back is (self.split is Split.HELD_OUT)
+            is_value = _VALUE.fullmatch(text) is not None
+            is_kept_back = is_held_out(text) and not (is_value and not self.is_spelt_alike(text))
+            found = self._sides[text] = is_kept_back is (self.split is Split.HELD_OUT)
         return found
-
-    def _is_spelt_in_two_ways(self, piece: object) -> bool:
-        is_value = isinstance(piece, str) and bool(
-            re.fullmatch(r"[^\s{}?!]+( [^\s{}?!]+){0,2}", piece)
-        )
-        return is_value and not self.is_spelt_alike(str(piece))
 
     def _is_ours(self, word: str) -> bool:
         return is_held_out(word) is (self.split is Split.HELD_OUT)

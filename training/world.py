@@ -16,6 +16,11 @@ from training.words import Words
 from whalefall.chat.tokenizer import Tokenizer
 
 _DATA = Path(__file__).parent / "data"
+_PAIR_FILES = tuple(
+    f"{name}_{lang}" for name in ("chat", "platform", "refusals", "trivia") for lang in ("en", "zh")
+)
+_THOUGHTS = {"en": "The user asks {}. I answer in short.", "zh": "用户问{}。我简短地说明。"}
+"""What is thought about a pair that tells only what it is about."""
 _TOPICS = frozenset({"ai", "conversations", "emotion", "food", "humor", "science", "computers"})
 _TURN_CHARS_MAX = 160
 
@@ -25,7 +30,7 @@ def load_world(
 ) -> World:
     """Raises OSError when a named corpus folder lacks one of its files."""
     return World(
-        pairs={lang: tuple(map(_pair, _load(f"chat_{lang}")["pair"])) for lang in ("en", "zh")},
+        pairs={name.removeprefix("chat_"): _load_pairs(name) for name in _PAIR_FILES},
         facts=_load("facts"),
         tales=_load("tales"),
         snippets=tuple(Snippet(**entry) for entry in _load("code")["snippet"]),
@@ -40,12 +45,21 @@ def _load(name: str) -> dict[str, Any]:
     return tomllib.loads((_DATA / f"{name}.toml").read_text(encoding="utf-8"))
 
 
-def _pair(entry: dict[str, Any]) -> Pair:
+def _load_pairs(name: str) -> tuple[Pair, ...]:
+    thought = _THOUGHTS[name[-2:]]
+    return tuple(_pair(entry, thought) for entry in _load(name)["pair"])
+
+
+def _pair(entry: dict[str, Any], thought: str) -> Pair:
     return Pair(
         questions=tuple(entry["q"]),
         answers=tuple(entry["a"]),
+        name=entry.get("name", ""),
+        topic=tuple(tuple(group.split("|")) for group in entry.get("topic", ())),
+        thought=entry.get("thought") or thought.format(entry["about"]),
+        frame=entry.get("frame", "ask"),
         weight=float(entry.get("weight", 1)),
-        then=tuple(_pair(follow_up) for follow_up in entry.get("then", ())),
+        then=tuple(_pair(follow_up, thought) for follow_up in entry.get("then", ())),
     )
 
 

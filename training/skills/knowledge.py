@@ -5,7 +5,16 @@ from __future__ import annotations
 import random
 
 from training.examples import Exchange, Exchanges, World
-from training.skills.conversation import varied
+from training.skills.conversation import drawn, exchange_from_pair, varied
+
+
+def trivia(rng: random.Random, world: World) -> Exchanges:
+    """Hand-written questions of general knowledge, some with a follow-up."""
+    pair = drawn(rng, world.pairs[rng.choice(("trivia_en", "trivia_zh"))])
+    exchanges = [exchange_from_pair(rng, world, pair)]
+    if pair.then and rng.random() < 0.5:
+        exchanges.append(exchange_from_pair(rng, world, rng.choice(pair.then)))
+    return exchanges
 
 
 def capitals(rng: random.Random, world: World) -> Exchanges:

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from training.examples import World
-from training.skills.values import Value, scalar, value
+from training.skills.json_values import Value, scalar, value
 
 _TRIES_MAX = 3
 _FIELD = re.compile(r"{(\w+)}")
@@ -91,13 +92,39 @@ def labelled(rng: random.Random, world: World, *, is_exact: bool = False) -> She
     entry = rng.choice(world.records["record"])
     names = key_names(rng, world, entry)
     used = rng.sample(list(entry["values"]), min(len(entry["values"]), rng.randint(2, 5)))
-    values = {name: value(rng, world, entry["lang"], entry["values"][name]) for name in used}
+    values = {name: _form_value(rng, world, entry["lang"], entry["values"][name]) for name in used}
     is_pretty = not is_exact and rng.random() < 0.5
     labels = [_pretty(names[name]) if is_pretty else names[name] for name in used]
     text = _listed(
         rng, world, entry["lang"], list(zip(labels, values.values(), strict=True)), _FORM
     )
     return Sheet(entry["lang"], text, {names[name]: values[name].json for name in used})
+
+
+def _form_value(rng: random.Random, world: World, lang: str, kind: str) -> Value:
+    """As people fill in forms: yes and no, a sign before a price, a dash for nothing."""
+    if rng.random() < 0.04:
+        return Value(world.pick(rng, _NOTHING[lang]), None)
+    found = value(rng, world, lang, kind)
+    if isinstance(found.json, bool):
+        return Value(rng.choice(_ANSWERS[lang])[0 if found.json else 1], found.json)
+    if kind == "price" and rng.random() < 0.4:
+        return Value(world.pick(rng, _PRICES[lang]).format(found.shown), found.json)
+    return found
+
+
+_NOTHING = {
+    "en": ("n/a", "unknown", "-", "none", "not given", "?", "missing", "N/A"),
+    "zh": ("无", "未知", "-", "不详", "暂无", "未填", "?", "空"),
+}
+_ANSWERS = {
+    "en": (("yes", "no"), ("true", "false"), ("Yes", "No")),
+    "zh": (("是", "否"), ("有", "没有")),
+}
+_PRICES = {
+    "en": ("${}", "{} dollars", "€{}", "{} EUR", "{} USD", "£{}", "{}€", "USD {}"),
+    "zh": ("{}元", "￥{}", "{}块", "¥{}", "{} 元", "人民币{}元", "{}美元", "RMB {}"),
+}  # fmt: skip
 
 
 def plain(rng: random.Random, world: World) -> Sheet:
@@ -115,7 +142,11 @@ _FORM = ("{k}: {v}", "{k}: {v}", "{k} = {v}", "{k}={v}", "{k} - {v}", "{k} | {v}
 
 
 def _listed(
-    rng: random.Random, world: World, lang: str, pairs: list[tuple[str, Value]], forms: Any
+    rng: random.Random,
+    world: World,
+    lang: str,
+    pairs: list[tuple[str, Value]],
+    forms: Sequence[str],
 ) -> str:
     """One form for all pairs, or one for each."""
     joins = world.records["plain"]["joins_zh" if lang == "zh" else "joins"]

@@ -182,21 +182,19 @@ _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "Augu
            "October", "November", "December")  # fmt: skip
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _DOMAINS = ("com", "org", "net", "cn", "de", "io", "edu", "info")
-_Maker = Callable[[random.Random, World, str], Value]
-_KINDS: Mapping[str, _Maker] = {
+_STATUSES = (200, 301, 400, 401, 403, 404, 429, 500, 502, 503)
+_KINDS: Mapping[str, Callable[[random.Random, World, str], Value]] = {
     "name": _name,
     "price": _price,
     "date": _date,
-    "isodate": lambda rng, world, lang: _same(_iso(rng)),
+    "isodate": lambda rng, _, __: _same(_iso(rng)),
     "time": _time,
-    "code": lambda rng, world, lang: _same(code(rng, world)),
-    "gate": lambda rng, world, lang: _same(f"{rng.choice('ABCDEFGH')}{rng.randint(1, 60)}"),
-    "status": lambda rng, world, lang: _same(
-        rng.choice((200, 301, 400, 401, 403, 404, 429, 500, 502, 503))
-    ),
-    "login": lambda rng, world, lang: _same(world.words.english(rng)),
+    "code": lambda rng, world, _: _same(code(rng, world)),
+    "gate": lambda rng, _, __: _same(f"{rng.choice('ABCDEFGH')}{rng.randint(1, 60)}"),
+    "status": lambda rng, _, __: _same(rng.choice(_STATUSES)),
+    "login": lambda rng, world, _: _same(world.words.english(rng)),
     "email": _email,
     "phone": _phone,
     "postcode": _postcode,
-    "bool": lambda rng, world, lang: rng.choice((Value("true", True), Value("false", False))),
+    "bool": lambda rng, _, __: rng.choice((Value("true", True), Value("false", False))),
 }
