@@ -9,13 +9,13 @@ import argparse
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 from rich.console import Console
 
-from training.examples import Dialogue, Example, Exchange, ExchangeSkill, Passage, World
+from training.examples import Dialogue, Exchange, ExchangeSkill, Passage, Topic, World
 from training.holdout import Split
 from training.skills import (
     arithmetic,
@@ -23,10 +23,14 @@ from training.skills import (
     code,
     conversation,
     extraction,
-    knowledge,
-    stories,
-    tools,
+    platform,
+    refusals,
+    retrieval,
+    summaries,
+    translation,
+    word_problems,
 )
+from training.skills.tools import dialogues as tools
 from training.world import load_world
 from whalefall.chat.messages import Message, Role
 from whalefall.chat.tokenizer import Tokenizer
@@ -111,20 +115,24 @@ def _of_exchanges(skill: ExchangeSkill, rule: Rule) -> Maker:
     return lambda rng, world, _: case_from_exchange(skill(rng, world)[0], rule)
 
 
-def _talk(rng: random.Random, world: World, number: int) -> Case:
-    skill = conversation.small_talk_zh if number % 2 else conversation.small_talk_en
-    return case_from_exchange(skill(rng, world)[0], Rule.TEXT)
+def _topical(draw: Callable[[random.Random, World], tuple[Exchange, Topic]]) -> Maker:
+    """Talk has many right answers: what counts is that they are on topic."""
+
+    def make(rng: random.Random, world: World, _: int) -> Case:
+        exchange, topics = draw(rng, world)
+        case = case_from_exchange(exchange, Rule.TOPICS)
+        return msgspec.structs.replace(case, topics=topics)
+
+    return make
 
 
-def _tool_use(rng: random.Random, world: World, _: int) -> Case:
-    """Up to the last calls of a dialogue that has some."""
-    while True:
-        dialogue = _dialogue(tools.tool_use(rng, world))
-        places = [i for i, message in enumerate(dialogue.messages) if message.tool_calls]
-        if places:
-            messages = dialogue.messages[: places[-1] + 1]
-            dialogue = replace(dialogue, messages=messages)
-            return case_from_dialogue(dialogue, Rule.CALLS, call_variant(dialogue))
+def _of_dialogues(draw: Callable[[random.Random, World], Dialogue], rule: Rule) -> Maker:
+    return lambda rng, world, _: case_from_dialogue(draw(rng, world), rule)
+
+
+def _tool_calls(rng: random.Random, world: World, _: int) -> Case:
+    dialogue = tools.tool_call_case(rng, world)
+    return case_from_dialogue(dialogue, Rule.CALLS, call_variant(dialogue))
 
 
 def call_variant(dialogue: Dialogue) -> str:
@@ -138,46 +146,28 @@ def call_variant(dialogue: Dialogue) -> str:
     return "choice" if len(dialogue.tools) > 1 else "single"
 
 
-def _json(rng: random.Random, world: World, _: int) -> Case:
-    return case_from_dialogue(extraction.json_case(rng, world), Rule.JSON)
-
-
 def _fill_in(rng: random.Random, world: World, _: int) -> Case:
-    while True:
-        passage = code.filled(rng, world)
-        assert isinstance(passage, Passage)
-        if passage.suffix:
-            return case_from_passage(passage)
+    return case_from_passage(code.fim_case(rng, world))
 
 
 def _needle(rng: random.Random, world: World, number: int) -> Case:
     """All lengths in turn, so that the first few cases have each of them."""
     num_tokens = NEEDLE_TOKENS[number % len(NEEDLE_TOKENS)]
-    name, secret = world.words.name(rng), rng.randint(100, 999)
-    encode, num_left = world.words.tokenizer.encode, num_tokens
-    parts: list[str] = []
-    while (num_left := num_left - len(encode(tale := stories.tale(rng, world)))) > 0:
-        parts.append(tale)
-    fact = f"The password of {name} is {secret}."
-    parts.insert(rng.randint(0, len(parts)), fact)
-    asked = "\n\n".join(parts) + f"\n\nWhat is the password of {name}?"
-    messages = (Message(Role.USER, asked), Message(Role.ASSISTANT, fact))
-    return case_from_dialogue(Dialogue(messages), Rule.TEXT, str(num_tokens))
-
-
-def _dialogue(example: Example) -> Dialogue:
-    assert isinstance(example, Dialogue)
-    return example
+    dialogue = retrieval.needle_case(rng, world, num_tokens)
+    return case_from_dialogue(dialogue, Rule.TEXT, str(num_tokens))
 
 
 SUBJECTS: Mapping[str, Subject] = {
-    "talk": Subject(_talk),
-    "tool calls": Subject(_tool_use, 100, thinks=True),
-    "JSON": Subject(_json, thinks=True),
-    "arithmetic": Subject(_of_exchanges(arithmetic.sums, Rule.NUMBER), thinks=True),
-    "word problems": Subject(_of_exchanges(arithmetic.word_problems, Rule.NUMBER), thinks=True),
+    "talk": Subject(_topical(conversation.talk_case), 100),
+    "platform": Subject(_topical(platform.platform_case), 100),
+    "refusals": Subject(_topical(refusals.refusal_case)),
+    "tool calls": Subject(_tool_calls, 100, thinks=True),
+    "JSON": Subject(_of_dialogues(extraction.json_case, Rule.JSON), 100),
+    "arithmetic": Subject(_of_dialogues(arithmetic.sum_case, Rule.NUMBER), 100, thinks=True),
+    "word problems": Subject(_of_exchanges(word_problems.word_problems, Rule.NUMBER), thinks=True),
     "classification": Subject(_of_exchanges(classification.classified, Rule.TEXT)),
-    "translation": Subject(_of_exchanges(knowledge.translations, Rule.TEXT)),
+    "translation": Subject(_of_exchanges(translation.translated, Rule.TEXT)),
+    "summaries": Subject(_of_exchanges(summaries.summed_up, Rule.TEXT)),
     "fill in the middle": Subject(_fill_in),
     NEEDLE: Subject(_needle, 64),
 }
