@@ -78,6 +78,43 @@ class Snippet:
 
 
 @dataclass(frozen=True)
+class ToolSlot:
+    """A parameter of a family of tools, in the words that callers may choose."""
+
+    name: str
+    """As the requests call it."""
+    kind: str
+    keys: tuple[str, ...]
+    about: tuple[str, ...] = ()
+    """Descriptions."""
+    tails: tuple[str, ...] = ()
+    """How it is mentioned at the end of a request when it may as well be left out."""
+
+    @property
+    def is_required(self) -> bool:
+        return not self.tails
+
+
+@dataclass(frozen=True)
+class ToolFamily:
+    """Tools that do the same under different names, and what users say to get it done."""
+
+    key: str
+    names: tuple[str, ...]
+    descriptions: tuple[str, ...]
+    requests: tuple[str, ...]
+    slots: tuple[ToolSlot, ...] = ()
+    group: str = ""
+    """Families whose requests could be taken for one another; never offered together."""
+    is_listed: bool = False
+    """Whether one request may name several values for the first slot."""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """Keys and kinds of what the tool returns."""
+    results: tuple[str, ...] = ()
+    """The same in plain text."""
+
+
+@dataclass(frozen=True)
 class World:
     """Everything that skills draw from: hand-written pairs, tables of facts, and the corpus; and
     which side of it, the one for training or the one held out."""
@@ -93,6 +130,8 @@ class World:
     """Texts that hold facts, and the values they are filled with."""
     phrases: Mapping[str, Any] = field(default_factory=dict)
     """What is classified, translated and summarised."""
+    tools: Mapping[str, tuple[ToolFamily, ...]] = field(default_factory=dict)
+    """By language."""
     corpus: Mapping[str, list[list[str]]] = field(default_factory=dict)
     """By name: "dialogues" (turns), "problems" (question, answer), "tales" (paragraphs)."""
 

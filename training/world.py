@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from training.examples import Pair, Snippet, World
+from training.examples import Pair, Snippet, ToolFamily, ToolSlot, World
 from training.holdout import Split
 from training.words import Words
 from whalefall.chat.tokenizer import Tokenizer
@@ -23,6 +23,7 @@ _THOUGHTS = {"en": "The user asks {}. I answer in short.", "zh": "用户问{}。
 """What is thought about a pair that tells only what it is about."""
 _TOPICS = frozenset({"ai", "conversations", "emotion", "food", "humor", "science", "computers"})
 _TURN_CHARS_MAX = 160
+_LANGUAGES = ("en", "zh")
 
 
 def load_world(
@@ -37,6 +38,7 @@ def load_world(
         words=Words(tokenizer, split),
         records=_load("records"),
         phrases=_load("phrases"),
+        tools={lang: tuple(map(_family, _load(f"tools_{lang}")["family"])) for lang in _LANGUAGES},
         corpus={} if corpus_dir is None else _load_corpus(corpus_dir),
     )
 
@@ -61,6 +63,15 @@ def _pair(entry: dict[str, Any], thought: str) -> Pair:
         weight=float(entry.get("weight", 1)),
         then=tuple(_pair(follow_up, thought) for follow_up in entry.get("then", ())),
     )
+
+
+def _family(entry: dict[str, Any]) -> ToolFamily:
+    slots = tuple(ToolSlot(**_frozen(slot)) for slot in entry.pop("slots", ()))
+    return ToolFamily(**_frozen(entry), slots=slots)
+
+
+def _frozen(entry: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in entry.items()}
 
 
 def _load_corpus(folder: Path) -> dict[str, list[list[str]]]:
