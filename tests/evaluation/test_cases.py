@@ -17,6 +17,7 @@ from whalefall.chat.messages import (
     ToolCall,
 )
 from whalefall.evaluation.cases import Case, CasesError, Rule, chosen, read_cases, write_cases
+from whalefall.evaluation.judges import Reply, judge
 
 CHAT = Case(
     skill="tool calls",
@@ -67,9 +68,12 @@ def test_a_file_that_holds_no_cases_is_named(tmp_path: Path, content: bytes | No
         read_cases(path)
 
 
-def test_the_bundled_cases_cover_both_languages_and_fit_the_package() -> None:
+def test_the_bundled_cases_cover_both_languages_and_every_rule() -> None:
     cases = read_cases()
-    assert {"en", "zh"} <= {case.language for case in cases}
-    assert {rule.value for rule in Rule} <= {case.rule.value for case in cases} | {"topics"}
-    for case in cases:
-        assert case.answer or case.calls or case.topics or case.rule is Rule.CALLS, case.question
+    assert {case.language for case in cases} == {"en", "zh"}
+    assert {case.rule for case in cases} == set(Rule)
+
+
+def test_what_a_bundled_case_expects_is_right_by_its_own_rule() -> None:
+    for case in read_cases():
+        assert judge(case, Reply(case.answer, case.calls)).is_right, case.question

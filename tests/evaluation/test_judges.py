@@ -35,6 +35,11 @@ class TestTopics:
         assert is_right(self.ZH, "我是小模型 Whalefall-tiny。")
         assert not is_right(self.ZH, "I am a model")
 
+    def test_code_is_in_any_language(self) -> None:
+        asked = case(Rule.TOPICS, "给我一个例子", topics=(("import",),))
+        assert is_right(asked, "```python\nimport openai\n```")
+        assert not is_right(asked, "Here: ```python\nimport openai\n```")
+
     def test_what_does_not_end_is_not_right(self) -> None:
         assert not is_right(self.EN, "I am a tiny model.", ended=False)
 

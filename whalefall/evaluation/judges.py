@@ -15,6 +15,7 @@ from whalefall.chat.messages import ToolCall
 from whalefall.evaluation.cases import Case, Rule, language_of
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_CODE = re.compile(r"```.*?```", re.DOTALL)
 _END_MARKS = ".。!！?？ \n"
 
 
@@ -48,8 +49,8 @@ def covers_topics(case: Case, reply: Reply) -> bool:
 
 
 def speaks_same_language(question: str, answer: str) -> bool:
-    """An answer of figures alone is in any language; an empty one in none."""
-    asked, said = language_of(question), language_of(answer)
+    """An answer of figures or of code alone is in any language; an empty one in none."""
+    asked, said = language_of(question), language_of(_CODE.sub("", answer))
     return bool(answer.strip()) and (asked == said or not asked or not said)
 
 
