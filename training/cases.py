@@ -35,6 +35,7 @@ from training.world import load_world
 from whalefall.chat.messages import Message, Role
 from whalefall.chat.tokenizer import Tokenizer
 from whalefall.evaluation.cases import BUNDLED, Case, Rule, write_cases
+from whalefall.evaluation.judges import Reply, judge
 from whalefall.evaluation.report import NEEDLE
 
 SEED = 20_261_122
@@ -71,10 +72,17 @@ def _drawn(skill: str, subject: Subject, world: World, rng: random.Random) -> It
     for number in range(subject.num_cases):
         for _ in range(_DRAWS_MAX):
             case = subject.make(rng, world, number)
-            if (key := f"{case.question}\n{case.suffix}") not in seen:
+            key = f"{case.question}\n{case.suffix}"
+            if key not in seen and _is_judged_by_itself(case):
                 seen.add(key)
                 yield msgspec.structs.replace(case, skill=skill)
                 break
+
+
+def _is_judged_by_itself(case: Case) -> bool:
+    """Whether the expected answer is right by the rule. It is not where a question, cut short or
+    full of names, can be taken for one in the other language."""
+    return judge(case, Reply(case.answer, case.calls)).is_right
 
 
 def case_from_dialogue(dialogue: Dialogue, rule: Rule, variant: str = "") -> Case:
