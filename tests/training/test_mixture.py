@@ -1,10 +1,8 @@
-"""The stream of examples: reproducible, free of held-out questions, and right in its sums."""
+"""The stream of examples: reproducible, and free of held-out questions."""
 
 from __future__ import annotations
 
-import ast
 import json
-import operator
 import random
 import re
 
@@ -18,10 +16,8 @@ from training.mixture import (
     Mixture,
     is_held_out,
 )
-from training.skills import arithmetic, extraction, text_games, tools
+from training.skills import extraction, tools
 from whalefall.chat.messages import Role
-
-_OPERATORS = {"+": operator.add, "-": operator.sub, "×": operator.mul, "÷": operator.floordiv}
 
 
 def test_same_seed_gives_same_examples_in_any_order(world: World) -> None:
@@ -67,47 +63,6 @@ def test_held_out_questions_are_never_trained(world: World) -> None:
     assert everyday
 
 
-def test_some_sums_are_held_out(world: World) -> None:
-    questions = [arithmetic.sums(random.Random(i), world)[0].question for i in range(400)]
-    assert 5 < sum(is_held_out(q) for q in questions) < 60
-
-
-def test_sums_are_right(world: World) -> None:
-    seen = 0
-    for seed in range(300):
-        exchange = arithmetic.sums(random.Random(seed), world)[0]
-        found = re.match(r"(\d+) ([+\-×÷]) (\d+) = (\d+)", exchange.answer)
-        if found:
-            a, sign, b, result = found.groups()
-            assert _OPERATORS[sign](int(a), int(b)) == int(result)
-            seen += 1
-    assert seen > 100
-
-
-def test_steps_hold_only_true_equations(world: World) -> None:
-    for seed in range(300):
-        exchange = arithmetic.sums(random.Random(seed), world)[0]
-        for left, right in re.findall(r"(\d+ [+\-×] \d+) = (\d+)", exchange.reasoning):
-            a, sign, b = left.split()
-            assert _OPERATORS[sign](int(a), int(b)) == int(right), exchange.reasoning
-
-
-def test_comparison_names_the_bigger_number(world: World) -> None:
-    for seed in range(200):
-        exchange = arithmetic.comparisons(random.Random(seed), world)[0]
-        numbers = re.findall(r"\d+(?:\.\d+)?", exchange.question)
-        said = re.findall(r"\d+(?:\.\d+)?", exchange.answer)[0]
-        assert float(said) == max(float(n) for n in numbers)
-
-
-def test_letters_are_counted_right(world: World) -> None:
-    for seed in range(200):
-        exchange = text_games.spelling(random.Random(seed), world)[0]
-        found = re.search(r"there (?:is|are) (\d+) (\w)(?:'s)? in (\w+)\.", exchange.answer, re.I)
-        if found:
-            assert int(found[1]) == found[3].count(found[2])
-
-
 def test_json_answers_are_json(world: World) -> None:
     for seed in range(150):
         example = extraction.json_answers(random.Random(seed), world)
@@ -123,13 +78,6 @@ def test_tool_calls_name_offered_tools_and_their_required_arguments(world: World
         for call in (call for message in example.messages for call in message.tool_calls):
             required = offered[call.name].get("required", [])
             assert set(required) <= set(json.loads(call.arguments))
-
-
-def test_code_snippets_parse(world: World) -> None:
-    for seed in range(100):
-        exchange = EXCHANGE_SKILLS["written"][0](random.Random(seed), world)[0]
-        code = exchange.answer.split("```python\n")[1].split("```")[0]
-        ast.parse(code)
 
 
 def test_talk_offers_no_tools(world: World) -> None:
