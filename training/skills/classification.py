@@ -226,7 +226,7 @@ _ARROWS = (" -> ", " => ", ": ", " = ", "\nLabel: ", " → ", " | ", "\n")
 
 
 def _made_up_labels(rng: random.Random, world: World, lang: str) -> tuple[str, str]:
-    draw = world.words.chinese if lang == "zh" else world.words.plain
+    draw = world.words.chinese if lang == "zh" else world.words.english
     return draw(rng), draw(rng)
 
 
