@@ -42,6 +42,7 @@ SEED = 20_261_122
 NUM_CASES = 60
 """Of each skill; as many again with thinking where the skill thinks."""
 NEEDLE_TOKENS = (1024, 2048, 4096, 8192)
+_NEEDLE_TOLERANCE = 0.1
 _DRAWS_MAX = 100
 """For each case, until one comes that is not there yet."""
 
@@ -161,8 +162,13 @@ def _fill_in(rng: random.Random, world: World, _: int) -> Case:
 def _needle(rng: random.Random, world: World, number: int) -> Case:
     """All lengths in turn, so that the first few cases have each of them."""
     num_tokens = NEEDLE_TOKENS[number % len(NEEDLE_TOKENS)]
-    dialogue = retrieval.needle_case(rng, world, num_tokens)
-    return case_from_dialogue(dialogue, Rule.TEXT, str(num_tokens))
+    encode = world.words.tokenizer.encode
+    while True:
+        case = case_from_dialogue(
+            retrieval.needle_case(rng, world, num_tokens), Rule.TEXT, str(num_tokens)
+        )
+        if abs(len(encode(case.question)) - num_tokens) <= _NEEDLE_TOLERANCE * num_tokens:
+            return case
 
 
 SUBJECTS: Mapping[str, Subject] = {
