@@ -8,16 +8,21 @@ from __future__ import annotations
 import shutil
 
 import torch
+import torch._dynamo
 
 from whalefall.engine.layers.mla import MLA
 from whalefall.engine.layers.norm import RMSNorm
 from whalefall.engine.models.deepseek_v32 import DeepseekV32ForCausalLM
+
+_VERSIONS_MAX = 64
+"""Of one function: each layer, width and phase may need its own."""
 
 
 def compile_small_parts(model: DeepseekV32ForCausalLM) -> bool:
     """Whether there was a compiler. The model's parameters and their names stay as they are."""
     if shutil.which("g++") is None:
         return False
+    torch._dynamo.config.recompile_limit = _VERSIONS_MAX
     for module in model.modules():
         if isinstance(module, RMSNorm):
             module.compile(dynamic=True)

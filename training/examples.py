@@ -141,7 +141,7 @@ class World:
 
     def pick(self, rng: random.Random, pool: Sequence[_T]) -> _T:
         """A piece of this world's side of a pool: a phrasing, a value, a tool, a schema."""
-        return rng.choice(self.words.side_of(pool))
+        return self.words.pick(rng, pool)
 
 
 Exchanges = list[Exchange]

@@ -46,6 +46,7 @@ WHALEFALL_TINY = ModelConfig(
 )
 
 
+QUICK = BatchPlan(window_examples=1024, batch_tokens_max=2048, example_tokens_max=1024)
 SHORT = BatchPlan(window_examples=1024, batch_tokens_max=4096, example_tokens_max=1024)
 LONG = BatchPlan(window_examples=48, batch_tokens_max=16_640, example_tokens_max=8_320)
 HALF_LONG = BatchPlan(window_examples=48, batch_tokens_max=8_320, example_tokens_max=4_160)
@@ -77,15 +78,17 @@ class Phase:
 
 
 PHASES = (
-    (Phase("main"), 0.72),
-    (Phase("long", mix="long", plan=LONG, warmup_steps=5, decay_share=0.7, peak=0.3), 0.12),
-    (Phase("mtp", part="mtp", decay_share=0.6), 0.07),
-    (Phase("indexer", part="indexer", mix="long", plan=HALF_LONG, warmup_steps=5), 0.05),
-    (Phase("sparse", is_sparse=True, mix="long", plan=LONG, warmup_steps=2, peak=0.05), 0.04),
+    (Phase("first", mix="short", plan=QUICK, decay_share=0.0), 0.17),
+    (Phase("main", warmup_steps=1), 0.53),
+    (Phase("long", mix="long", plan=LONG, warmup_steps=5, decay_share=0.7, peak=0.3), 0.13),
+    (Phase("mtp", part="mtp", decay_share=0.6), 0.06),
+    (Phase("indexer", part="indexer", mix="long", plan=HALF_LONG, warmup_steps=5), 0.06),
+    (Phase("sparse", is_sparse=True, mix="long", plan=LONG, warmup_steps=2, peak=0.05), 0.05),
 )
-"""The recipe of V3.2 in small, with each phase's share of the time: dense training, the context
-stretched, the MTP layer, then the indexers warmed up on what dense attention looks at, and a last
-stretch in which the model gets used to the chosen keys."""
+"""The recipe of V3.2 in small, with each phase's share of the time: dense training, on short texts
+in small steps and then on everything, the context stretched, the MTP layer, then the indexers
+warmed up on what dense attention looks at, and a last stretch in which the model gets used to the
+chosen keys."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ class Recipe:
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     vocabulary_examples: int = 24_000
     """How many examples decide which tokens get rows of their own."""
-    vocabulary_count_min: int = 6
+    vocabulary_count_min: int = 16
     """How often a token must occur in them: what is rarer is copied, not known."""
     balance_rate: float = 0.001
     """How far an expert's bias moves per step towards equal load."""

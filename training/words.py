@@ -7,6 +7,7 @@ are spelt alike in both places."""
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 import string
@@ -24,7 +25,10 @@ _VOWELS = ("a", "e", "i", "o", "u", "ai", "ea", "ee", "ia", "io", "ou", "ü", "�
 _VALUE = re.compile(r"[^\s{}?!]+( [^\s{}?!]+){0,2}")
 """One to three words: something to copy, not a phrasing."""
 
+_TRIES = 40
 _T = TypeVar("_T")
+_NUM_COMMON = 1000
+_PARTICLES = frozenset("的了是在不我你他她它这那")
 _CODAS = ("", "", "l", "m", "n", "r", "s", "t", "ck", "nd", "rn", "x", "th")
 
 
@@ -45,6 +49,16 @@ class Words:
     def english(self, rng: random.Random) -> str:
         """A lower-case word that is one token, behind a blank and without."""
         return rng.choice(self._english)
+
+    def common(self, rng: random.Random) -> str:
+        """A frequent lower-case word, one token with a blank before it and without.
+
+        Common words are on both sides; what is held out are their combinations."""
+        return rng.choice(self._common)
+
+    def common_chinese(self, rng: random.Random) -> str:
+        """A frequent Chinese word of one token, on both sides like `common`."""
+        return rng.choice(self._common_chinese)
 
     def chinese(self, rng: random.Random) -> str:
         """One token of two to four Chinese characters."""
@@ -84,6 +98,21 @@ class Words:
         return [word for word in found if word in known and self._is_ours(word)]
 
     @cached_property
+    def _common(self) -> list[str]:
+        """By rank: tokens were merged in the order of their frequency."""
+        rank = {text: place for place, text in enumerate(self._tokens)}
+        found = [text[1:] for text in self._tokens if re.fullmatch(r" [a-z]{4,12}", text)]
+        known = [word for word in found if word in rank]
+        known.sort(key=lambda word: max(rank[word], rank[" " + word]))
+        return known[:_NUM_COMMON]
+
+    @cached_property
+    def _common_chinese(self) -> list[str]:
+        found = (text for text in self._tokens if re.fullmatch(r"[\u4e00-\u9fff]{2,4}", text))
+        whole = (word for word in found if not _PARTICLES & set(word))
+        return list(itertools.islice(whole, _NUM_COMMON))
+
+    @cached_property
     def _chinese(self) -> list[str]:
         found = (text for text in self._tokens if re.fullmatch(r"[\u4e00-\u9fff]{2,4}", text))
         return [word for word in found if self._is_ours(word)]
@@ -92,11 +121,15 @@ class Words:
     def _tokens(self) -> list[str]:
         return [self.tokenizer.token_text(i) for i in range(self.tokenizer.vocab_size)]
 
-    def side_of(self, pool: Sequence[_T]) -> Sequence[_T]:
-        """The pieces of a pool that are on this side, or all of them where the side is empty: a
-        pool of three phrasings may have nothing to hold out. A name or a word that is spelt in two
-        ways is never held out."""
-        return [piece for piece in pool if self._is_piece_ours(piece)] or pool
+    def pick(self, rng: random.Random, pool: Sequence[_T]) -> _T:
+        """A piece of a pool that is on this side, or any where the side is empty: a pool of three
+        phrasings may have nothing to hold out. A name or a word that is spelt in two ways is never
+        held out. Draws again until it fits; only a pool that seems to have none is gone through."""
+        for _ in range(_TRIES):
+            piece = rng.choice(pool)
+            if self._is_piece_ours(piece):
+                return piece
+        return rng.choice([piece for piece in pool if self._is_piece_ours(piece)] or pool)
 
     def _is_piece_ours(self, piece: object) -> bool:
         text = str(piece)

@@ -105,7 +105,7 @@ def _feeling(rng: random.Random, world: World, lang: str, feeling: str) -> tuple
     parts = world.phrases["sentiment"][lang]
     subject = world.pick(rng, parts["subjects"])
     if lang == "en" and rng.random() < 0.25:
-        subject = f"The {world.words.english(rng)}"
+        subject = f"The {world.words.common(rng)}"
     clue = _clause(rng, parts, feeling).replace("{x}", subject)
     if ": " + subject in clue or ", " + subject in clue:
         clue = clue.replace(subject, subject[0].lower() + subject[1:])
@@ -226,7 +226,7 @@ _ARROWS = (" -> ", " => ", ": ", " = ", "\nLabel: ", " → ", " | ", "\n")
 
 
 def _made_up_labels(rng: random.Random, world: World, lang: str) -> tuple[str, str]:
-    draw = world.words.chinese if lang == "zh" else world.words.english
+    draw = world.words.common_chinese if lang == "zh" else world.words.common
     return draw(rng), draw(rng)
 
 
@@ -244,7 +244,7 @@ def _topic_pair(rng: random.Random, world: World, lang: str) -> _Draw:
 
 
 def _with_words(rng: random.Random, world: World, lang: str, text: str) -> str:
-    word = world.words.chinese(rng) if lang == "zh" else world.words.english(rng)
+    word = world.words.common_chinese(rng) if lang == "zh" else world.words.common(rng)
     return text.replace("{n}", str(rng.randint(2, 999))).replace("{w}", word)
 
 

@@ -79,7 +79,7 @@ def _rows(rng: random.Random, world: World) -> Task:
         drawn = {key: value(rng, world, lang, kind) for key, kind in entry["values"].items()}
         rows.append({key: part.json for key, part in drawn.items()})
         parts.append(entry["form"].format(**{key: part.shown for key, part in drawn.items()}))
-    shape = {world.pick(rng, entry["keys"]): rows}
+    shape = {rng.choice(entry["keys"]): rows}
     text = entry["join"].join(parts) + ("。" if lang == "zh" else ".")
     return Task(json_requests.request(rng, world, lang, text, shape), shape, lang)
 
@@ -128,7 +128,7 @@ def _exam(rng: random.Random, world: World) -> Task:
 
 
 def _question(rng: random.Random, world: World, lang: str) -> tuple[str, str]:
-    row = world.pick(rng, world.records["exam"][lang])
+    row = rng.choice(world.records["exam"][lang])
     n, m = rng.randint(1, 499), rng.randint(1, 499)
     slots = {
         "x": made_up(rng, world, lang, is_proper=rng.random() < 0.5),
@@ -191,7 +191,7 @@ def _invented(rng: random.Random, world: World) -> Task:
 def _sum(rng: random.Random, world: World) -> Task:
     lang = rng.choice(("en", "zh"))
     a, b = rng.randint(1, 50), rng.randint(1, 50)
-    key = _phrase(rng, world, lang, "sum_keys")
+    key = rng.choice(world.phrases["json_tasks"][lang]["sum_keys"])
     user = _phrase(rng, world, lang, "sums").replace("{k}", key)
     user = user.replace("{a}", str(a)).replace("{b}", str(b))
     return Task(json_requests.finished(rng, "", user), {key: a + b}, lang)
@@ -216,7 +216,7 @@ def _judged(rng: random.Random, world: World) -> Task:
     case = classification.case(rng, world)
     while case.is_vague:
         case = classification.case(rng, world)
-    key = _phrase(rng, world, case.lang, "class_keys")
+    key = rng.choice(world.phrases["json_tasks"][case.lang]["class_keys"])
     user = _phrase(rng, world, case.lang, "class_asked").replace("{k}", key)
     user = user.replace("{l}", ", ".join(case.labels)).replace("{t}", case.text)
     return Task(json_requests.finished(rng, "", user), {key: case.label}, case.lang)

@@ -1,8 +1,8 @@
 """Values for texts that hold facts: what the text shows, and what JSON says for it.
 
-About half of the words come from pools a reader would expect; the others nobody wrote down. Those
-keep their tokens whether a blank stands before them or a quote, so that looking is enough to copy
-them."""
+About half of the words come from pools a reader would expect; the others nobody wrote down. Most of
+those keep their tokens whether a blank stands before them or a quote, so that looking is enough to
+copy them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from training.examples import World
-from training.holdout import Split
+from training.holdout import Split, is_held_out
 
 _MADE_UP_SHARE = 0.45
+_RARE_SHARE = 0.3
 _TRIES_MAX = 5
 _PROPER = frozenset({"person", "surname", "city", "country", "brand", "street", "booktitle"})
 _CLOSED = frozenset({"level", "sky", "loglevel"})
@@ -32,42 +33,54 @@ class Value:
 def value(rng: random.Random, world: World, lang: str, kind: str) -> Value:
     """`kind` is a pool, one of the kinds below, or "int LOW HIGH", "decimal LOW HIGH",
     "flag YES|NO", "list POOL"."""
-    word, _, rest = kind.partition(" ")
-    if word == "int":
+    name, _, rest = kind.partition(" ")
+    if name == "int":
         low, high = map(int, rest.split())
         return _same(rng.randint(low, high))
-    if word == "decimal":
+    if name == "decimal":
         low, high = map(int, rest.split())
         return _same(rng.randint(low, high) + rng.randint(1, 9) / 10)
-    if word == "flag":
+    if name == "flag":
         is_true = rng.random() < 0.5
         return Value(rest.split("|")[0 if is_true else 1], is_true)
-    if word == "list":
+    if name == "list":
         return _several(rng, world, lang, rest)
-    if word in _KINDS:
-        return _KINDS[word](rng, world, lang)
-    return _same(pooled(rng, world, lang, word))
+    if name in _KINDS:
+        return _KINDS[name](rng, world, lang)
+    return _same(pooled(rng, world, lang, name))
 
 
 def pooled(rng: random.Random, world: World, lang: str, pool: str) -> str:
-    """A piece of a pool, or something made up in its place. Held out are only pieces that can be
-    copied by looking; the spelling of the others has to be known."""
-    if pool not in _CLOSED:
-        piece = world.pick(rng, world.records["pools"][lang][pool])
-        is_known = world.split is Split.TRAINED or is_steady(world, piece)
-        if is_known and rng.random() >= _MADE_UP_SHARE:
-            return piece
-        return made_up(rng, world, lang, is_proper=pool in _PROPER)
-    return rng.choice(world.records["pools"][lang][pool])
+    """A piece of a pool, or something made up in its place. Pools are trained as a whole: how a
+    known word is spelled without its blank has to be known. Texts and keys are held out."""
+    if pool in _CLOSED or rng.random() >= _MADE_UP_SHARE:
+        return rng.choice(world.records["pools"][lang][pool])
+    return made_up(rng, world, lang, is_proper=pool in _PROPER)
 
 
 def made_up(rng: random.Random, world: World, lang: str, *, is_proper: bool = False) -> str:
-    if lang == "zh":
-        return world.words.chinese(rng)
-    if is_proper:
+    if lang == "en" and is_proper:
         return _steady(rng, world, world.words.name)
-    first = world.words.english(rng)
-    return first if rng.random() < 0.75 else f"{first} {world.words.english(rng)}"
+    if rng.random() < 0.7:
+        return word(rng, world, lang)
+    return _phrase(rng, world, lang)
+
+
+def word(rng: random.Random, world: World, lang: str) -> str:
+    """A common word, or now and then a rare one, so that copying stays general."""
+    is_rare = rng.random() < _RARE_SHARE
+    if lang == "zh":
+        return (world.words.chinese if is_rare else world.words.common_chinese)(rng)
+    return (world.words.english if is_rare else world.words.common)(rng)
+
+
+def _phrase(rng: random.Random, world: World, lang: str) -> str:
+    """Two words, whose combination is of this world's side."""
+    blank = "" if lang == "zh" else " "
+    while True:
+        phrase = word(rng, world, lang) + blank + word(rng, world, lang)
+        if is_held_out(phrase) is (world.split is Split.HELD_OUT):
+            return phrase
 
 
 def code(rng: random.Random, world: World) -> str:
@@ -132,12 +145,13 @@ def _price(rng: random.Random, world: World, lang: str) -> Value:
 
 
 def _date(rng: random.Random, world: World, lang: str) -> Value:
+    del world
     month, day = rng.randint(1, 12), rng.randint(1, 28)
     if lang == "zh":
         return _same(rng.choice((f"{month}月{day}日", _iso(rng))))
     name = _MONTHS[month - 1]
     forms = (f"{name} {day}", f"{day} {name}", f"{name} {day}, 20{rng.randint(20, 30)}", _iso(rng),
-             world.pick(rng, _WEEKDAYS))  # fmt: skip
+             rng.choice(_WEEKDAYS))  # fmt: skip
     return _same(rng.choice(forms))
 
 
@@ -156,10 +170,10 @@ def _time(rng: random.Random, world: World, lang: str) -> Value:
 def _email(rng: random.Random, world: World, lang: str) -> Value:
     del lang
     user = rng.choice(
-        (world.words.english(rng), world.pick(rng, world.records["pools"]["en"]["person"]).lower())
+        (world.words.common(rng), rng.choice(world.records["pools"]["en"]["person"]).lower())
     )
-    host = world.words.english(rng)
-    return _same(f"{user}@{host}.{world.pick(rng, _DOMAINS)}")
+    host = world.words.common(rng)
+    return _same(f"{user}@{host}.{rng.choice(_DOMAINS)}")
 
 
 def _phone(rng: random.Random, world: World, lang: str) -> Value:
@@ -192,7 +206,7 @@ _KINDS: Mapping[str, Callable[[random.Random, World, str], Value]] = {
     "code": lambda rng, world, _: _same(code(rng, world)),
     "gate": lambda rng, _, __: _same(f"{rng.choice('ABCDEFGH')}{rng.randint(1, 60)}"),
     "status": lambda rng, _, __: _same(rng.choice(_STATUSES)),
-    "login": lambda rng, world, _: _same(world.words.english(rng)),
+    "login": lambda rng, world, _: _same(world.words.common(rng)),
     "email": _email,
     "phone": _phone,
     "postcode": _postcode,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from training.examples import World
-from training.skills.json_values import Value, scalar, value
+from training.skills.json_values import Value, scalar, value, word
 
 _TRIES_MAX = 3
 _FIELD = re.compile(r"{(\w+)}")
@@ -160,12 +160,13 @@ def _listed(
 
 
 def _plain_key(rng: random.Random, world: World, lang: str) -> str:
-    if lang == "zh":
-        pool = world.records["plain"]["keys_zh"]
-        return world.words.chinese(rng) if rng.random() < 0.5 else world.pick(rng, pool)
+    """From the pool, or made of one or two words as programs name things."""
+    pool = world.records["plain"]["keys_zh" if lang == "zh" else "keys"]
     if rng.random() < 0.5:
-        return world.pick(rng, world.records["plain"]["keys"])
-    parts = [world.words.english(rng) for _ in range(rng.choice((1, 1, 2)))]
+        return rng.choice(pool)
+    if lang == "zh":
+        return word(rng, world, lang)
+    parts = [word(rng, world, lang) for _ in range(rng.choice((1, 1, 2)))]
     if len(parts) > 1 and rng.random() < 0.3:
         return parts[0] + parts[1].capitalize()
     return "_".join(parts)
