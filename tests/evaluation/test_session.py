@@ -22,6 +22,8 @@ from whalefall.evaluation.respondent import attend_to_everything
 from whalefall.evaluation.shares import Share
 from whalefall.evaluation.speculation import acceptance
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
 CONFIG = replace(TINY_V32, vocab_size=V3_VOCAB_SIZE, tie_word_embeddings=True)
 
 
