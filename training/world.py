@@ -12,6 +12,7 @@ from typing import Any
 
 from training.examples import Pair, Snippet, World
 from training.holdout import Split
+from training.phrasing import with_known_pieces
 from training.words import Words
 from whalefall.chat.tokenizer import Tokenizer
 
@@ -31,7 +32,7 @@ def load_world(
     """Raises OSError when a named corpus folder lacks one of its files."""
     return World(
         pairs={name.removeprefix("chat_"): _load_pairs(name) for name in _PAIR_FILES},
-        facts=_load("facts"),
+        facts={**_load("facts"), **_load("phrasings")},
         tales=_load("tales"),
         snippets=tuple(Snippet(**entry) for entry in _load("code")["snippet"]),
         words=Words(tokenizer, split),
@@ -45,7 +46,7 @@ def _load(name: str) -> dict[str, Any]:
 
 def _load_pairs(name: str) -> tuple[Pair, ...]:
     thought = _THOUGHTS[name[-2:]]
-    return tuple(_pair(entry, thought) for entry in _load(name)["pair"])
+    return with_known_pieces([_pair(entry, thought) for entry in _load(name)["pair"]])
 
 
 def _pair(entry: dict[str, Any], thought: str) -> Pair:
