@@ -42,11 +42,12 @@ def _is_kept_out(pair: Pair, phrasing: str) -> bool:
 
 
 def with_known_pieces(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
-    """The pairs, each with the pieces that stand twice in its phrasings, or in three pairs."""
+    """The pairs, each with the pieces that stand twice in its phrasings, or all over the place."""
+    many = max(2, len(pairs) // 8)
     counts = [Counter(_pieces(" ".join(pair.questions))) for pair in pairs]
     spread = Counter(piece for count in counts for piece in count)
     return tuple(
-        replace(pair, known=frozenset(p for p, n in count.items() if n > 1 or spread[p] > 2))
+        replace(pair, known=frozenset(p for p, n in count.items() if n > 1 or spread[p] > many))
         for pair, count in zip(pairs, counts, strict=True)
     )
 
@@ -70,10 +71,12 @@ def chosen(rng: random.Random, world: World, phrasing: str, **values: object) ->
     return _CHOICE.sub(piece, phrasing)
 
 
-def asked(rng: random.Random, world: World, question: str, frame: str = "ask") -> str:
-    """The question as somebody types it. The frame says what it is: something asked ("ask") or
-    just said ("say"); what is neither stands alone ("bare")."""
-    lang = language_of(question)
+def asked(
+    rng: random.Random, world: World, question: str, frame: str = "ask", lang: str = ""
+) -> str:
+    """The question as somebody types it, in the language it is in if none is named. The frame says
+    what it is: asked ("ask"), just said ("say"), or neither ("bare"), and then nothing is added."""
+    lang = lang or language_of(question)
     if frame != "bare":
         question = _framed(rng, world, question, f"{frame}_{lang}")
     return _slip_zh(rng, question) if lang == "zh" else _slip(rng, question)

@@ -17,9 +17,8 @@ from training.words import Words
 from whalefall.chat.tokenizer import Tokenizer
 
 _DATA = Path(__file__).parent / "data"
-_PAIR_FILES = tuple(
-    f"{name}_{lang}" for name in ("chat", "platform", "refusals", "trivia") for lang in ("en", "zh")
-)
+_PAIR_KINDS = ("chat", "platform", "refusals", "limits", "trivia")
+_PAIR_FILES = tuple(f"{kind}_{lang}" for kind in _PAIR_KINDS for lang in ("en", "zh"))
 _THOUGHTS = {"en": "The user asks {}. I answer in short.", "zh": "用户问{}。我简短地说明。"}
 """What is thought about a pair that tells only what it is about."""
 _TOPICS = frozenset({"ai", "conversations", "emotion", "food", "humor", "science", "computers"})

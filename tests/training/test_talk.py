@@ -11,7 +11,7 @@ import pytest
 from training.examples import Pair, World
 from training.holdout import Split
 from training.phrasing import asked, chosen, language_of, phrasing_of
-from training.skills import memory, platform, refusals
+from training.skills import knowledge, memory, platform, refusals
 from training.skills.conversation import exchange_from_pair, talk_case
 from training.topics import is_on_topic
 from training.world import load_world
@@ -135,3 +135,24 @@ def test_unknown_subjects_are_named(world: World) -> None:
         if language_of(exchange.answer) == "en":
             subject = exchange.answer.removeprefix("I know very little about ").split(". Please")[0]
             assert subject.lower() in exchange.question.lower()
+
+
+def test_facts_are_answered_from_their_row(world: World) -> None:
+    capitals = {row[0]: row[2] for row in world.facts["countries"]}
+    seen = 0
+    for seed in range(300):
+        answer = knowledge.capitals(random.Random(seed), world)[0].answer
+        found = re.fullmatch(r"The capital of (.+) is (.+)\.", answer)
+        if found:
+            assert capitals[found[1]] == found[2]
+            seen += 1
+    assert seen > 40
+
+
+def test_facts_are_asked_and_answered_in_one_language(world: World) -> None:
+    skills = (knowledge.animals, knowledge.colours, knowledge.words, knowledge.opposites)
+    for skill in skills:
+        for seed in range(100):
+            (exchange,) = skill(random.Random(seed), world)
+            assert language_of(exchange.question) == language_of(exchange.answer)
+            assert "{" not in exchange.question + exchange.answer + exchange.reasoning

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from training.examples import Exchange, Exchanges, Topic, World
-from training.phrasing import asked, chosen
+from training.examples import Exchange, Exchanges, Pair, Topic, World
+from training.phrasing import asked, chosen, phrasing_of
 from training.skills.conversation import case_from_pairs, drawn, exchange_from_pair
 
 
@@ -20,28 +20,31 @@ def refusal_case(rng: random.Random, world: World) -> tuple[Exchange, Topic]:
 
 def too_hard(rng: random.Random, world: World) -> Exchanges:
     """Asks beyond a small model: it says so instead of inventing."""
-    lang = "zh" if rng.random() < 0.4 else "en"
-    question = chosen(
-        rng,
-        world,
-        world.pick(rng, world.facts[f"hard_{lang}"]),
-        t=_subject(rng, world, lang),
-        c=world.pick(rng, world.facts[f"places_{lang}"]),
-        y=rng.randint(1500, 2030),
-        n=rng.randint(1000, 99999),
-        m=rng.randint(100, 9999),
-    )
-    answer, thought = _TOO_HARD[lang]
-    return [Exchange(asked(rng, world, question), answer, thought)]
+    lang, pair = _limit(rng, world, "too_hard")
+    phrasing = phrasing_of(rng, world, pair) or rng.choice(pair.questions)
+    values = {
+        "t": _subject(rng, world, lang),
+        "c": world.pick(rng, world.facts[f"places_{lang}"]),
+        "y": rng.randint(1500, 2030),
+        "n": rng.randint(1000, 99999),
+        "m": rng.randint(100, 9999),
+    }
+    question = asked(rng, world, chosen(rng, world, phrasing, **values))
+    return [Exchange(question, pair.answers[0], pair.thought)]
 
 
 def unknown(rng: random.Random, world: World) -> Exchanges:
     """Subjects beyond the model: it names them and says that it does not know them."""
-    lang = "zh" if rng.random() < 0.4 else "en"
+    lang, pair = _limit(rng, world, "unknown")
     subject = _subject(rng, world, lang)
-    question = chosen(rng, world, world.pick(rng, world.facts[f"about_{lang}"]), t=subject)
-    answer, thought = (text.format(subject) for text in _UNKNOWN[lang])
-    return [Exchange(_typed(rng, question), answer, thought)]
+    phrasing = phrasing_of(rng, world, pair) or rng.choice(pair.questions)
+    question = _typed(rng, chosen(rng, world, phrasing, t=subject))
+    return [Exchange(question, pair.answers[0].format(t=subject), pair.thought.format(t=subject))]
+
+
+def _limit(rng: random.Random, world: World, name: str) -> tuple[str, Pair]:
+    lang = "zh" if rng.random() < 0.4 else "en"
+    return lang, next(pair for pair in world.pairs[f"limits_{lang}"] if pair.name == name)
 
 
 def _subject(rng: random.Random, world: World, lang: str) -> str:
@@ -55,23 +58,3 @@ def _subject(rng: random.Random, world: World, lang: str) -> str:
 def _typed(rng: random.Random, question: str) -> str:
     """Without its mark, but never in other letters: the subject is to be copied."""
     return question.rstrip("?.!？") if rng.random() < 0.35 else question
-
-
-_TOO_HARD = {
-    "en": (
-        "That is too hard for me. I am a small demonstration model and know only simple things.",
-        "This is beyond a small model. I say so.",
-    ),
-    "zh": (
-        "这对我来说太难了。我只是一个很小的演示模型，只懂简单的东西。",
-        "这个我不会。我说实话。",
-    ),
-}
-"""By language: what is answered, and what is thought before it."""
-_UNKNOWN = {
-    "en": (
-        "I know very little about {}. Please ask a larger model.",
-        "The user asks about {}. I do not know it and say so.",
-    ),
-    "zh": ("我对{}了解很少，请问更大的模型。", "用户问{}。我不了解，我说实话。"),
-}
