@@ -66,6 +66,8 @@ class Pair:
     """Whether it is a question ("ask"), a remark ("say"), or stands alone ("bare")."""
     weight: float = 1.0
     then: tuple[Pair, ...] = ()
+    known: frozenset[str] = frozenset()
+    """Pieces of its phrasings that are trained whatever is held out; see training/phrasing.py."""
 
 
 @dataclass(frozen=True)

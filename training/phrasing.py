@@ -1,102 +1,60 @@
-"""How people ask: a phrasing with its choices made, words before and behind it, and slips of typing.
+"""How people ask: a phrasing with its choices made, words around it, and slips of typing.
 
-In a phrasing `{a|b}` is a choice and `{name}` a value or one of the shared pools below. Whole
-phrasings, shared pools, openings and closings are split into trained and held out; the choices
-inside of a phrasing are not, as a synonym that was never trained could not be understood."""
+In a phrasing `{a|b}` is a choice, and `{name}` a value or a pool of data/phrasings.toml. One in
+eight of the phrasings with their choices made is held out, but only where all its words are trained
+in other phrasings too: what nobody was taught nobody can understand. Pools, openings and closings
+are split like everything else."""
 
 from __future__ import annotations
 
 import random
 import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 
-from training.examples import World
+from training.examples import Pair, World
+from training.holdout import Split, is_held_out
 
 _CHOICE = re.compile(r"\{([^{}]*)\}")
+_PIECE = re.compile(r"[\u4e00-\u9fff]|[a-z0-9_/.'-]*[a-z0-9_]")
+_DRAWS_MAX = 40
 
-POOLS: dict[str, tuple[str, ...]] = {
-    "how": (
-        "How do I", "How can I", "How do you", "How would I", "How should I", "how to",
-        "What is the way to", "What do I have to do to", "What must I do to", "Can I",
-        "Tell me how to", "Show me how to", "Explain how to", "I want to", "I'd like to",
-        "I need to", "Is there a way to", "What's the best way to", "Is it possible to",
-    ),
-    "where": ("Where do I", "Where can I", "Where should I", "In which place do I"),
-    "what is": (
-        "What is", "What's", "what is", "Explain", "Tell me about", "What exactly is",
-        "Could you explain", "Can you explain", "Define", "Describe", "A word on", "What do you mean by",
-        "I don't understand", "Please explain", "Do you know what is", "Tell me what is",
-    ),
-    "tell me": (
-        "Tell me", "Give me", "I want", "I'd like", "Let me hear", "Can you tell me", "Please tell me",
-        "Could you give me", "I want to hear", "Can I have", "Share", "Do you have", "Do you know",
-        "Could you tell me", "I would like", "Would you tell me", "Please give me",
-    ),
-    "怎么": (
-        "怎么", "如何", "怎样", "要怎么", "该怎么", "怎么才能", "我想", "我要", "怎样才能", "我该如何",
-        "应该怎么", "能不能", "可以", "请教一下怎么", "告诉我怎么", "需要怎么",
-    ),
-    "什么是": (
-        "什么是", "解释一下", "介绍一下", "说说", "讲讲", "请解释", "我不懂", "说明一下", "请介绍",
-        "能解释一下", "什么叫", "请说说", "请问什么是", "帮我解释", "告诉我什么是", "谈谈",
-    ),
-    "给我": (
-        "给我", "帮我", "请", "请给我", "你能", "可以给我", "能不能给我", "我想听你", "来，", "快给我",
-        "麻烦你", "现在", "再", "你来", "能给我", "请你",
-    ),
-}  # fmt: skip
-"""Pools that many phrasings share."""
 
-OPENINGS: dict[tuple[str, str], tuple[str, ...]] = {
-    ("en", "ask"): (
-        "Hi, ", "Hello, ", "Hey, ", "Hi! ", "Hello! ", "Hey! ", "Hi there, ", "Hello there. ", "Good morning, ",
-        "Good evening. ", "Please tell me: ", "Quick question - ", "Quick question: ", "Excuse me, ",
-        "One question: ", "OK, ", "Okay. ", "Well, ", "So, ", "So ", "By the way, ", "Just wondering: ",
-        "I was wondering: ", "Can you tell me: ", "I'd like to know: ", "I want to know: ", "I have a question: ",
-        "Question: ", "Hi Whalefall, ", "Hey Whalefall! ", "Please: ", "Please, ", "Sorry, ", "Now, ", "And ",
-        "Also, ", "Next question: ", "Another question: ", "Let me ask: ", "Tell me, ", "Say, ", "Um, ", "Oh, ",
-        "Hello again. ", "Dear assistant, ", "Good day. ", "Maybe you know: ", "Listen, ", "Right, ", "Hmm, ",
-        "Alright, ", "First: ", "Here is my question: ", "My question is: ", "Help me, ", "A question for you: ",
-    ),
-    ("en", "say"): (
-        "Hi, ", "Hey, ", "OK, ", "Okay, ", "Oh, ", "Well, ", "Ah, ", "Alright, ", "So, ", "Hmm, ", "Oh well, ",
-        "Right, ", "Hi Whalefall, ", "Yeah, ", "Ok ", "Hey! ", "Now ", "Um, ", "Hello! ", "Haha, ", "Look, ",
-        "Listen, ", "Wow, ", "And ",
-    ),
-    ("zh", "ask"): (
-        "你好，", "您好，", "嗨，", "你好！", "请问", "请问，", "请告诉我，", "我想知道，", "想问一下，", "问一下，",
-        "问个问题：", "我有个问题，", "麻烦问一下，", "打扰一下，", "那么，", "那", "对了，", "好的，", "好，",
-        "早上好，", "晚上好，", "下午好，", "顺便问一下，", "请教一下，", "我的问题是：", "还有，", "另外，",
-        "小鲸，", "嗯，", "哈喽，", "不好意思，", "帮我看看，", "能告诉我吗，", "快速问一下，", "我想问，", "再问一个：",
-        "下一个问题：", "新手提问：", "你知道吗，", "喂，", "朋友，", "你说说，", "说实话，", "在吗？",
-    ),
-    ("zh", "say"): (
-        "嗯，", "好，", "好的，", "啊，", "哦，", "那", "那么，", "嗨，", "哎，", "哈哈，", "对了，", "你好，",
-        "唉，", "好吧，", "行，", "喂，", "嘿，", "那好，", "哇，", "小鲸，",
-    ),
-}  # fmt: skip
-CLOSINGS: dict[tuple[str, str], tuple[str, ...]] = {
-    ("en", "ask"): (
-        " please", ", please", " Please!", " Thanks!", " Thank you.", " Thanks in advance.", " :)", " ...", "!",
-        " I'm new here.", " I really want to know.", " Any idea?", " Do you know?", " Can you help?", " thx",
-        " now", ", my friend", " exactly", " here", " Be brief.", " Keep it short.", " I am curious.",
-        " I can't find it.", " I forgot.", " Help!", " pls", " again", ", then", " right now", " I wonder.",
-        " Just briefly.", " It is important.", " for me", " Many thanks!",
-    ),
-    ("en", "say"): (
-        "!", "!!", " :)", " ...", ", my friend", " now", ", Whalefall", " ;)", "...", " then", " 😊", " really",
-        " today", ", little model", " again", ", you know", " haha", ".",
-    ),
-    ("zh", "ask"): (
-        "，谢谢", "，谢谢！", "，谢谢你", "呢", "呢？", "呀", "啊？", "~", "……", "！", "，急", "，我是新手",
-        "，请简单说", "，求解答", "，在线等", "，想了解一下", "？谢谢", "，帮帮我", "，麻烦了", "，你知道吗",
-        "，多谢", "，拜托", " :)", "，简短一点", "，我忘了", "，我找不到", "，告诉我吧", "？？",
-    ),
-    ("zh", "say"): (
-        "！", "！！", "啊", "呀", "~", "哦", "……", "啦", "，朋友", " :)", "，小鲸", "。", " 😊", "哈", "呢", "，哈哈",
-    ),
-}  # fmt: skip
-"""By language and frame. The frame says what a phrasing is: a question, or something just said;
-"bare" ones stand alone."""
+def phrasing_of(rng: random.Random, world: World, pair: Pair) -> str | None:
+    """A phrasing of the pair that is on this world's side; None where it seems to have none."""
+    for _ in range(_DRAWS_MAX):
+        phrasing = _CHOICE.sub(
+            lambda found: _alternative(rng, found[0]), rng.choice(pair.questions)
+        )
+        if _is_kept_out(pair, phrasing) is (world.split is Split.HELD_OUT):
+            return phrasing
+    return None
+
+
+def _alternative(rng: random.Random, choice: str) -> str:
+    return rng.choice(choice[1:-1].split("|")) if "|" in choice else choice
+
+
+def _is_kept_out(pair: Pair, phrasing: str) -> bool:
+    pieces = _pieces(phrasing)
+    return is_held_out(phrasing) and len(pieces) > 2 and pair.known.issuperset(pieces)
+
+
+def with_known_pieces(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
+    """The pairs, each with the pieces that stand twice in its phrasings, or all over the place."""
+    many = max(2, len(pairs) // 8)
+    counts = [Counter(_pieces(" ".join(pair.questions))) for pair in pairs]
+    spread = Counter(piece for count in counts for piece in count)
+    return tuple(
+        replace(pair, known=frozenset(p for p, n in count.items() if n > 1 or spread[p] > many))
+        for pair, count in zip(pairs, counts, strict=True)
+    )
+
+
+def _pieces(phrasing: str) -> list[str]:
+    """Its words, and single characters where it is Chinese."""
+    return _PIECE.findall(phrasing.lower())
 
 
 def chosen(rng: random.Random, world: World, phrasing: str, **values: object) -> str:
@@ -106,16 +64,21 @@ def chosen(rng: random.Random, world: World, phrasing: str, **values: object) ->
         inside = found[1]
         if inside in values:
             return str(values[inside])
-        return rng.choice(inside.split("|")) if "|" in inside else world.pick(rng, POOLS[inside])
+        if "|" in inside:
+            return _alternative(rng, found[0])
+        return str(world.pick(rng, world.facts[inside]))
 
     return _CHOICE.sub(piece, phrasing)
 
 
-def asked(rng: random.Random, world: World, question: str, frame: str = "ask") -> str:
-    """The question as somebody types it; its language is told from its characters."""
-    lang = language_of(question)
-    if (lang, frame) in OPENINGS:
-        question = _framed(rng, world, question, (lang, frame))
+def asked(
+    rng: random.Random, world: World, question: str, frame: str = "ask", lang: str = ""
+) -> str:
+    """The question as somebody types it, in the language it is in if none is named. The frame says
+    what it is: asked ("ask"), just said ("say"), or neither ("bare"), and then nothing is added."""
+    lang = lang or language_of(question)
+    if frame != "bare":
+        question = _framed(rng, world, question, f"{frame}_{lang}")
     return _slip_zh(rng, question) if lang == "zh" else _slip(rng, question)
 
 
@@ -123,11 +86,11 @@ def language_of(text: str) -> str:
     return "zh" if any("\u4e00" <= character <= "\u9fff" for character in text) else "en"
 
 
-def _framed(rng: random.Random, world: World, question: str, kind: tuple[str, str]) -> str:
+def _framed(rng: random.Random, world: World, question: str, kind: str) -> str:
     if rng.random() < 0.15:
-        question = _closed(question, world.pick(rng, CLOSINGS[kind]))
+        question = _closed(question, world.pick(rng, world.facts[f"closings_{kind}"]))
     if rng.random() < 0.25:
-        question = world.pick(rng, OPENINGS[kind]) + _continued(rng, question)
+        question = world.pick(rng, world.facts[f"openings_{kind}"]) + _continued(rng, question)
     return question
 
 

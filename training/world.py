@@ -12,13 +12,13 @@ from typing import Any
 
 from training.examples import Pair, Snippet, ToolFamily, ToolSlot, World
 from training.holdout import Split
+from training.phrasing import with_known_pieces
 from training.words import Words
 from whalefall.chat.tokenizer import Tokenizer
 
 _DATA = Path(__file__).parent / "data"
-_PAIR_FILES = tuple(
-    f"{name}_{lang}" for name in ("chat", "platform", "refusals", "trivia") for lang in ("en", "zh")
-)
+_PAIR_KINDS = ("chat", "platform", "refusals", "limits", "trivia")
+_PAIR_FILES = tuple(f"{kind}_{lang}" for kind in _PAIR_KINDS for lang in ("en", "zh"))
 _THOUGHTS = {"en": "The user asks {}. I answer in short.", "zh": "用户问{}。我简短地说明。"}
 """What is thought about a pair that tells only what it is about."""
 _TOPICS = frozenset({"ai", "conversations", "emotion", "food", "humor", "science", "computers"})
@@ -32,7 +32,7 @@ def load_world(
     """Raises OSError when a named corpus folder lacks one of its files."""
     return World(
         pairs={name.removeprefix("chat_"): _load_pairs(name) for name in _PAIR_FILES},
-        facts=_load("facts"),
+        facts={**_load("facts"), **_load("phrasings")},
         tales=_load("tales"),
         snippets=tuple(Snippet(**entry) for entry in _load("code")["snippet"]),
         words=Words(tokenizer, split),
@@ -49,7 +49,7 @@ def _load(name: str) -> dict[str, Any]:
 
 def _load_pairs(name: str) -> tuple[Pair, ...]:
     thought = _THOUGHTS[name[-2:]]
-    return tuple(_pair(entry, thought) for entry in _load(name)["pair"])
+    return with_known_pieces([_pair(entry, thought) for entry in _load(name)["pair"]])
 
 
 def _pair(entry: dict[str, Any], thought: str) -> Pair:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 
 import pytest
 
 from training.examples import Pair, World
-from training.holdout import Split, is_held_out
-from training.phrasing import POOLS, asked, chosen, language_of
-from training.skills import memory, platform, refusals
+from training.holdout import Split
+from training.phrasing import asked, chosen, language_of, phrasing_of
+from training.skills import knowledge, memory, platform, refusals
 from training.skills.conversation import exchange_from_pair, talk_case
 from training.topics import is_on_topic
 from training.world import load_world
 from whalefall.chat.tokenizer import Tokenizer
 
-_FILES = ("en", "zh") + tuple(
-    f"{kind}_{lang}" for kind in ("platform", "refusals", "trivia") for lang in ("en", "zh")
-)
+_KINDS = ("platform", "refusals", "trivia")
+_FILES = ("en", "zh", *(f"{kind}_{lang}" for kind in _KINDS for lang in ("en", "zh")))
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,6 @@ def test_choices_are_made_and_pools_are_known(world: World) -> None:
             for question in pair.questions:
                 assert "{" not in chosen(rng, world, question).replace('{"', ""), question
     assert chosen(rng, world, "{a|a} {x}", x=1) == "a 1"
-    assert all(len(pool) >= 4 for pool in POOLS.values())
 
 
 def test_cases_are_phrasings_never_trained(held_out_world: World) -> None:
@@ -88,10 +87,24 @@ def test_cases_are_phrasings_never_trained(held_out_world: World) -> None:
             exchange, topic = case(rng, held_out_world)
             assert topic
             assert exchange.answer
-    pair = next(p for p in held_out_world.pairs["en"] if p.name == "who_are_you")
-    kept = [q for q in pair.questions if is_held_out(q)]
-    assert kept
-    assert all(held_out_world.pick(rng, pair.questions) in kept for _ in range(50))
+
+
+def test_phrasings_of_an_evaluation_are_never_trained(world: World, held_out_world: World) -> None:
+    for name in _FILES:
+        for pair in world.pairs[name][:20]:
+            rng = random.Random(7)
+            trained = {phrasing_of(rng, world, pair) for _ in range(60)}
+            asked_later = {phrasing_of(rng, held_out_world, pair) for _ in range(20)} - {None}
+            assert not trained & asked_later, pair.name
+
+
+def test_words_of_an_evaluation_are_trained(world: World, held_out_world: World) -> None:
+    rng = random.Random(7)
+    pairs = world.pairs["platform_en"]
+    trained = " ".join(phrasing_of(rng, world, pair) or "" for pair in pairs * 60).lower()
+    for pair in pairs:
+        phrasing = phrasing_of(rng, held_out_world, pair) or ""
+        assert all(word in trained for word in re.findall(r"[a-z]+", phrasing.lower())), phrasing
 
 
 def test_topic_wants_the_language_of_the_question() -> None:
@@ -122,3 +135,24 @@ def test_unknown_subjects_are_named(world: World) -> None:
         if language_of(exchange.answer) == "en":
             subject = exchange.answer.removeprefix("I know very little about ").split(". Please")[0]
             assert subject.lower() in exchange.question.lower()
+
+
+def test_facts_are_answered_from_their_row(world: World) -> None:
+    capitals = {row[0]: row[2] for row in world.facts["countries"]}
+    seen = 0
+    for seed in range(300):
+        answer = knowledge.capitals(random.Random(seed), world)[0].answer
+        found = re.fullmatch(r"The capital of (.+) is (.+)\.", answer)
+        if found:
+            assert capitals[found[1]] == found[2]
+            seen += 1
+    assert seen > 40
+
+
+def test_facts_are_asked_and_answered_in_one_language(world: World) -> None:
+    skills = (knowledge.animals, knowledge.colours, knowledge.words, knowledge.opposites)
+    for skill in skills:
+        for seed in range(100):
+            (exchange,) = skill(random.Random(seed), world)
+            assert language_of(exchange.question) == language_of(exchange.answer)
+            assert "{" not in exchange.question + exchange.answer + exchange.reasoning

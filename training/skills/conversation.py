@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 
 from training.examples import Exchange, Exchanges, Pair, Topic, World
-from training.holdout import Split, is_held_out
-from training.phrasing import asked, chosen, language_of
+from training.phrasing import asked, chosen, language_of, phrasing_of
+
+_DRAWS_MAX = 100
 
 
 def small_talk_en(rng: random.Random, world: World) -> Exchanges:
@@ -30,8 +31,14 @@ def drawn(rng: random.Random, pairs: tuple[Pair, ...]) -> Pair:
 
 
 def exchange_from_pair(rng: random.Random, world: World, pair: Pair) -> Exchange:
-    question = chosen(rng, world, world.pick(rng, pair.questions))
-    return Exchange(asked(rng, world, question, pair.frame), rng.choice(pair.answers), pair.thought)
+    """Any phrasing will do for a pair that has none on this world's side."""
+    phrasing = phrasing_of(rng, world, pair) or rng.choice(pair.questions)
+    return _exchange(rng, world, pair, phrasing)
+
+
+def _exchange(rng: random.Random, world: World, pair: Pair, phrasing: str) -> Exchange:
+    question = asked(rng, world, chosen(rng, world, phrasing), pair.frame)
+    return Exchange(question, rng.choice(pair.answers), pair.thought)
 
 
 def talk_case(rng: random.Random, world: World) -> tuple[Exchange, Topic]:
@@ -42,14 +49,13 @@ def talk_case(rng: random.Random, world: World) -> tuple[Exchange, Topic]:
 def case_from_pairs(
     rng: random.Random, world: World, pairs: tuple[Pair, ...]
 ) -> tuple[Exchange, Topic]:
-    """Only of pairs that have a phrasing on this world's side."""
-    pair = drawn(rng, tuple(pair for pair in pairs if _has_side(pair, world.split)))
+    """Of pairs that have a phrasing on this world's side, as far as there are any."""
+    for _ in range(_DRAWS_MAX):
+        pair = drawn(rng, pairs)
+        phrasing = phrasing_of(rng, world, pair)
+        if phrasing is not None:
+            return _exchange(rng, world, pair, phrasing), pair.topic
     return exchange_from_pair(rng, world, pair), pair.topic
-
-
-def _has_side(pair: Pair, split: Split) -> bool:
-    wanted = split is Split.HELD_OUT
-    return any(is_held_out(question) is wanted for question in pair.questions)
 
 
 def reason(rng: random.Random, question: str) -> str:
