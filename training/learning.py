@@ -10,13 +10,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from training.batches import Batch
-from training.vocabulary import RareRows
+from training.vocabulary import RareRows, sampled_classes
 from whalefall.engine.layers.indexer import Indexer
 from whalefall.engine.layers.mla import IndexerProbe
 from whalefall.engine.layers.moe import Gate
 from whalefall.engine.models.deepseek_v32 import DeepseekV32ForCausalLM, DenseProbe
 
 _ALL_KEYS = 1 << 30
+_SAMPLED_CLASSES = 1024
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,11 @@ class Learner:
     ) -> StepResult:
         """hidden [B, T, d] at places 0 .. T-1 against the tokens `shift` further on."""
         wanted = batch.is_target[:, shift:]
-        logits = self._rare_rows.logits(hidden[wanted], table, batch.rare_ids)
-        loss = F.cross_entropy(logits, batch.rows[:, shift:][wanted], reduction="sum")
+        num_own_rows = table.shape[0] - batch.rare_ids.shape[0]
+        classes = sampled_classes(batch.rows, num_own_rows, _SAMPLED_CLASSES)
+        logits = self._rare_rows.logits(hidden[wanted], table, batch.rare_ids, classes)
+        targets = classes.place_of(batch.rows[:, shift:][wanted])
+        loss = F.cross_entropy(logits, targets, reduction="sum")
         return StepResult(loss, int(wanted.sum()), probe.expert_counts)
 
     def _indexer(self, batch: Batch, table: Tensor) -> StepResult:

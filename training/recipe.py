@@ -101,6 +101,8 @@ class Recipe:
     """How many examples decide which tokens get rows of their own."""
     vocabulary_count_min: int = 16
     """How often a token must occur in them: what is rarer is copied, not known."""
+    vocabulary_said_min: int = 4
+    """How often it must be said without having been read, to be known although it is rare."""
     balance_rate: float = 0.001
     """How far an expert's bias moves per step towards equal load."""
 

@@ -80,13 +80,28 @@ def load_vocabulary(
     file = run_dir / "vocabulary.json"
     if file.exists():
         return SubVocabulary(tuple(json.loads(file.read_text())), FULL_VOCAB_SIZE)
-    counts: Counter[int] = Counter()
+    seen: Counter[int] = Counter()
+    said: Counter[int] = Counter()
     for index in track(range(recipe.vocabulary_examples), "looking for frequent tokens"):
-        counts.update(set(rendered(index).token_ids))
-    often = [i for i, count in counts.items() if count >= recipe.vocabulary_count_min]
-    vocabulary = SubVocabulary(known, FULL_VOCAB_SIZE).extended(often)
+        example = rendered(index)
+        seen.update(set(example.token_ids))
+        said.update(_said_by_heart(example))
+    own = {i for i, count in seen.items() if count >= recipe.vocabulary_count_min}
+    own |= {i for i, count in said.items() if count >= recipe.vocabulary_said_min}
+    vocabulary = SubVocabulary(known, FULL_VOCAB_SIZE).extended(own)
     file.write_text(json.dumps(vocabulary.token_ids))
     return vocabulary
+
+
+def _said_by_heart(example: RenderedExample) -> set[int]:
+    """What an answer says that was not there before: it cannot be copied, so it must be known."""
+    known: set[int] = set()
+    said: set[int] = set()
+    for token_id, is_target in zip(example.token_ids, example.is_target, strict=True):
+        if is_target and token_id not in known:
+            said.add(token_id)
+        known.add(token_id)
+    return said
 
 
 def train(trainer: Trainer, renderer: Renderer, checkpoint: Path, is_compiled: bool) -> None:

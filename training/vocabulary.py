@@ -75,6 +75,36 @@ class SubVocabulary:
         return SubVocabulary(self.token_ids + tuple(new), self.full_size)
 
 
+@dataclass(frozen=True)
+class Classes:
+    """The rows that a batch's targets are told from: those in the batch, and a sample that stands
+    for all the others. Ten thousand columns would cost more than the rest of the model."""
+
+    rows: Tensor
+    """int64 [C], ascending; the forms' common rows come first."""
+    log_weights: Tensor
+    """fp32 [C]: of how many rows a sampled one is the only one drawn."""
+
+    def place_of(self, rows: Tensor) -> Tensor:
+        return torch.searchsorted(self.rows, rows)
+
+
+def sampled_classes(used_rows: Tensor, num_own_rows: int, num_sampled: int) -> Classes:
+    """used_rows int64 [...]: all rows of a batch; the sample follows from them alone."""
+    always = torch.arange(NUM_FORMS, device=used_rows.device)
+    present = torch.cat((always, used_rows.flatten())).unique()
+    is_absent = torch.ones(num_own_rows, dtype=torch.bool, device=used_rows.device)
+    is_absent[present[present < num_own_rows]] = False
+    absent = is_absent.nonzero().squeeze(1)
+    generator = torch.Generator().manual_seed(int(used_rows.sum()))
+    order = torch.randperm(absent.shape[0], generator=generator).to(absent.device)
+    sampled = absent[order[:num_sampled]]
+    weights = used_rows.new_zeros(int(present.max()) + 1 + num_own_rows, dtype=torch.float32)
+    weights[sampled] = math.log(max(absent.shape[0], 1) / max(sampled.shape[0], 1))
+    rows = torch.cat((present, sampled)).sort().values
+    return Classes(rows, weights[rows])
+
+
 class RareRows(nn.Module):
     directions: Tensor
     """fp32 [full_size, d], of length 1 or so."""
@@ -109,10 +139,16 @@ class RareRows(nn.Module):
         """trained [num_rows, d], rare_ids int64 [E] -> [num_rows + E, d]."""
         return torch.cat((trained, self.rare(trained, rare_ids)))
 
-    def logits(self, hidden: Tensor, table: Tensor, rare_ids: Tensor) -> Tensor:
-        """hidden [N, d] and the table of these rare ids -> fp32 [N, num_rows + E]. A form's common
-        row stands for all its rare ids that are not in the table."""
-        logits = nn.functional.linear(hidden, table).float()
+    def logits(
+        self, hidden: Tensor, table: Tensor, rare_ids: Tensor, classes: Classes | None = None
+    ) -> Tensor:
+        """hidden [N, d] and the table of these rare ids -> fp32 [N, C], one column for each of
+        the classes or, without any, for each row of the table. A form's common row stands for all
+        its rare ids that are not in the table."""
+        used = table if classes is None else table[classes.rows]
+        logits = nn.functional.linear(hidden, used).float()
+        if classes is not None:
+            logits = logits + classes.log_weights
         present = self.form_of_token[rare_ids].bincount(minlength=NUM_FORMS)
         absent = (self.num_rare_of_form - present).clamp(min=1).log()
         spread = (_SCALE**2 / (2 * hidden.shape[-1])) * hidden.float().square().sum(-1)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from training.token_forms import NUM_FORMS, TokenForms, token_forms
-from training.vocabulary import RareRows, SubVocabulary
+from training.vocabulary import RareRows, SubVocabulary, sampled_classes
 from whalefall.chat.tokenizer import Tokenizer
 
 _FULL_SIZE, _DIM = 4000, 32
@@ -55,7 +55,7 @@ def test_absent_ids_weigh_as_much_as_the_full_table_says() -> None:
     rare = _rare_rows(vocabulary)
     generator = torch.Generator().manual_seed(2)
     trained = torch.randn(vocabulary.num_rows, _DIM, generator=generator) * 0.1
-    hidden = torch.randn(5, _DIM, generator=generator)
+    hidden = torch.randn(5, _DIM, generator=generator) * 0.5
     mentioned = torch.tensor([60, 61, 999])
     with torch.no_grad():
         probabilities = rare.logits(hidden, rare.table(trained, mentioned), mentioned).softmax(-1)
@@ -63,6 +63,22 @@ def test_absent_ids_weigh_as_much_as_the_full_table_says() -> None:
     own = probabilities[:, NUM_FORMS : NUM_FORMS + 50]
     assert torch.allclose(own.log(), expected[:, :50].log(), atol=0.03)
     assert torch.allclose(probabilities[:, -3:].log(), expected[:, mentioned].log(), atol=0.03)
+
+
+def test_sampled_classes_hold_the_batch_and_weigh_as_much_as_all() -> None:
+    vocabulary = SubVocabulary(tuple(range(1000)), _FULL_SIZE)
+    rare = _rare_rows(vocabulary)
+    generator = torch.Generator().manual_seed(2)
+    trained = torch.randn(vocabulary.num_rows, _DIM, generator=generator) * 0.1
+    hidden = torch.randn(5, _DIM, generator=generator) * 0.5
+    rows, rare_ids = vocabulary.rows(torch.tensor([[3, 999, 2000], [4, 5, 3001]]))
+    classes = sampled_classes(rows, vocabulary.num_rows, num_sampled=400)
+    assert classes.rows[classes.place_of(rows)].tolist() == rows.tolist()
+    table = rare.table(trained, rare_ids)
+    sampled = rare.logits(hidden, table, rare_ids, classes).log_softmax(-1)
+    whole = rare.logits(hidden, table, rare_ids).log_softmax(-1)
+    at = classes.place_of(rows.flatten())
+    assert torch.allclose(sampled[:, at], whole[:, rows.flatten()], atol=0.05)
 
 
 def test_own_rows_start_as_the_rare_rows_they_would_be() -> None:
