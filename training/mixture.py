@@ -118,7 +118,7 @@ EXAMPLE_SKILLS: Mapping[str, ExampleSkill] = {
 CORPUS_EXAMPLE_SKILLS: Mapping[str, ExampleSkill] = {"old_tales": corpus.old_tales}
 
 MIXES: Mapping[str, Mapping[str, float]] = {
-    "copying": {"drill": 0.5, "json_answers": 0.2, "near_needle": 0.02, "tool_use": 0.01},
+    "copying": {"drill": 0.8, "json_answers": 0.1},
     "short": {"drill": 0.1, "json_answers": 0.25, "near_needle": 0.01, "filled": 0.03},
     "all": {
         "drill": 0.08, "json_answers": 0.2, "tool_use": 0.08, "near_needle": 0.04, "filled": 0.04,

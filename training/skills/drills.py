@@ -12,12 +12,12 @@ from collections.abc import Callable
 
 from training.examples import Example, Passage, World
 
-_SEPARATORS = (" ", ", ", "\n", "; ", " | ", " - ")
+_SEPARATORS = (" ", " ", " ", ", ", "\n", "; ", " | ")
 _PAIR_FORMS = ("{k}: {v}", "{k} = {v}", "{k} is {v}", "{k} -> {v}", "{k}={v}")
 
 
 def drill(rng: random.Random, world: World) -> Example:
-    maker = rng.choices((_again, _in_other_form, _by_key), (5, 3, 4))[0]
+    maker = rng.choices((_again, _in_other_form, _by_key), (8, 3, 3))[0]
     return maker(rng, world)
 
 
@@ -38,8 +38,10 @@ def _pieces(rng: random.Random, world: World, longest: int) -> list[str]:
 
 
 def _again(rng: random.Random, world: World) -> Passage:
-    row = rng.choice(_SEPARATORS).join(_pieces(rng, world, 40))
-    return Passage(row + "\n\n", "\n\n".join([row] * rng.choice((1, 1, 2))))
+    """Short rows several times, long ones once: each time the whole row can be foretold."""
+    longest, times = rng.choice(((8, 4), (12, 3), (20, 2), (40, 1)))
+    row = rng.choice(_SEPARATORS).join(_pieces(rng, world, longest))
+    return Passage(row + "\n", "\n".join([row] * times))
 
 
 def _in_other_form(rng: random.Random, world: World) -> Passage:
