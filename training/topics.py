@@ -1,7 +1,8 @@
 """Whether an answer is on topic: the stated rule by which talk is judged.
 
-An answer is on topic when it is in the language of the question and holds at least one word of
-each group; code is in no language. Exact agreement would be too strict for talk, and an impression cannot be repeated."""
+An answer is on topic when it is in the language of the question (code is in none) and holds at
+least one word of each group. Exact agreement would be too strict for talk, and an impression cannot
+be repeated."""
 
 from __future__ import annotations
 
