@@ -50,11 +50,12 @@ def case_from_pairs(
     rng: random.Random, world: World, pairs: tuple[Pair, ...]
 ) -> tuple[Exchange, Topic]:
     """Of pairs that have a phrasing on this world's side, as far as there are any."""
+    pair = drawn(rng, pairs)
     for _ in range(_DRAWS_MAX):
-        pair = drawn(rng, pairs)
         phrasing = phrasing_of(rng, world, pair)
         if phrasing is not None:
             return _exchange(rng, world, pair, phrasing), pair.topic
+        pair = drawn(rng, pairs)
     return exchange_from_pair(rng, world, pair), pair.topic
 
 
