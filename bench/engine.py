@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import statistics
 import tempfile
 import time
@@ -28,9 +29,10 @@ from whalefall.engine.checkpoint_writer import save_checkpoint
 from whalefall.engine.clients.embedded import EmbeddedEngine
 from whalefall.engine.config import BLOCK_SIZE, EngineConfig, ModelConfig
 from whalefall.engine.core import EngineCore, ModelLimits
+from whalefall.engine.kernels.choice import choose_kernels
 from whalefall.engine.kv_cache import KVCacheManager
 from whalefall.engine.loader import load_model
-from whalefall.engine.model_runner import ModelRunner
+from whalefall.engine.model_runner import DTYPES, ModelRunner
 from whalefall.engine.models.deepseek_v32 import DeepseekV32ForCausalLM
 from whalefall.engine.request import EngineRequest, SamplingParams
 from whalefall.engine.sampler import Floats
@@ -137,6 +139,10 @@ async def measure_streams(config: EngineConfig, num_streams: int) -> None:
     )
 
 
+def kernels_folder() -> Path:
+    return Path(tempfile.gettempdir()) / f"whalefall-bench-kernels-{os.getuid()}"
+
+
 async def one_stream(engine: EmbeddedEngine, request: EngineRequest) -> int:
     return sum([len(output.token_ids) async for output in engine.generate(request)])
 
@@ -156,6 +162,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--torch", action="store_true", help="without the native kernels")
     parser.add_argument("--model", type=Path, help="a checkpoint instead of random weights")
     parser.add_argument("--only", choices=("core", "process"), help="one half of the measures")
     arguments = parser.parse_args()
@@ -165,6 +172,7 @@ def main() -> None:
             dtype=arguments.dtype,
             num_blocks=NUM_BLOCKS,
             num_threads=arguments.threads,
+            kernels_dir=None if arguments.torch else kernels_folder(),
         )
         if arguments.only != "process":
             measure_core(config)
@@ -175,7 +183,9 @@ def main() -> None:
 
 def measure_core(config: EngineConfig) -> None:
     torch.set_num_threads(config.num_threads)
-    model, _ = load_model(config.model_dir, getattr(torch, config.dtype))
+    dtype = DTYPES[config.dtype]
+    kernels = choose_kernels(config.kernels_dir, dtype)
+    model, _ = load_model(config.model_dir, dtype, kernels=kernels)
     for batch_size in (1, 4, 16):
         measure_decode(model, config, batch_size)
     for num_tokens in (512, 4096):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from whalefall.engine.kernels.reference.rms_norm import rms_norm
+from whalefall.engine.kernels.kernel_set import REFERENCE, KernelSet
 
 
 class RMSNorm(nn.Module):
@@ -14,10 +14,14 @@ class RMSNorm(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(dim))
         self.eps = eps
+        self._kernels = REFERENCE
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., dim] -> [..., dim], same dtype."""
-        return rms_norm(x, self.weight, self.eps)
+        return self._kernels.rms_norm(x, self.weight, self.eps)
+
+    def freeze(self, kernels: KernelSet) -> None:
+        self._kernels = kernels
 
 
 class LayerNorm(nn.Module):
