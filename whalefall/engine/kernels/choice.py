@@ -15,9 +15,7 @@ from whalefall.engine.kernels.kernel_set import REFERENCE, KernelSet
 _log = logging.getLogger(__name__)
 
 
-def choose_kernels(
-    folder: Path | None, dtype: torch.dtype, compiler: str = COMPILER
-) -> KernelSet:
+def choose_kernels(folder: Path | None, dtype: torch.dtype, compiler: str = COMPILER) -> KernelSet:
     """folder: where native kernels are compiled and kept; None asks for PyTorch. They compute in
     fp32, so a model in another dtype runs on PyTorch too."""
     if folder is None or dtype != torch.float32:

@@ -321,9 +321,7 @@ class DeepseekV32ForCausalLM(nn.Module):
         return logits.float().view(*hidden.shape[:-1], -1)
 
     def _paged_pass(self, batch: ForwardBatch) -> PagedPass:
-        plan = plan_attention(
-            batch, self.config.index_topk, is_ragged=self._kernels.is_ragged
-        )
+        plan = plan_attention(batch, self.config.index_topk, is_ragged=self._kernels.is_ragged)
         return PagedPass(self.rotary.at(self._padded_ids(batch.positions)), plan)
 
     def _padded_ids(self, ids: Tensor) -> Tensor:

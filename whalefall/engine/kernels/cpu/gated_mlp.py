@@ -43,4 +43,4 @@ def gated_mlp(library: NativeLibrary, x: Tensor, mlp: PackedMLP) -> Tensor:
     raise_without_memory(
         library.gated_mlp(mlp.struct, rows.data_ptr(), rows.stride(0), out.data_ptr(), M)
     )
-    return out.view(*x.shape[:-1], -1)
+    return out.view(*x.shape[:-1], out.shape[1])

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import ctypes
 import logging
+from collections.abc import Callable, Sequence
 from ctypes import POINTER, Structure, c_float, c_int, c_int64, c_void_p
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -138,9 +140,7 @@ class NativeLibrary:
         self.paged_indexer_scores = _function(
             library, "paged_indexer_scores", (POINTER(IndexerStruct),)
         )
-        self.select_top_k = _function(
-            library, "select_top_k", (pointer, size, size, size, pointer)
-        )
+        self.select_top_k = _function(library, "select_top_k", (pointer, size, size, size, pointer))
 
 
 def load_library(folder: Path, compiler: str = COMPILER) -> NativeLibrary | None:
@@ -166,7 +166,9 @@ def raise_without_memory(status: int) -> None:
         raise MemoryError("a native kernel found no memory for its intermediate results")
 
 
-def _function(library: ctypes.CDLL, name: str, arguments: tuple[object, ...], result=None):  # type: ignore[no-untyped-def]
+def _function(
+    library: ctypes.CDLL, name: str, arguments: Sequence[type], result: type | None = None
+) -> Callable[..., Any]:
     function = getattr(library, name)
     function.argtypes = arguments
     function.restype = result

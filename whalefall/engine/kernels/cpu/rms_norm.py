@@ -16,7 +16,5 @@ def rms_norm(library: NativeLibrary, x: Tensor, weight: Tensor, eps: float) -> T
     assert weight.shape == (D,)
     assert weight.is_contiguous()
     out = rows.new_empty((M, D))
-    library.rms_norm(
-        rows.data_ptr(), rows.stride(0), weight.data_ptr(), eps, out.data_ptr(), M, D
-    )
+    library.rms_norm(rows.data_ptr(), rows.stride(0), weight.data_ptr(), eps, out.data_ptr(), M, D)
     return out.view(x.shape)

@@ -1,4 +1,4 @@
-"""The lightning indexer's scores over the cache's pages: gather what the queries see, then score."""
+"""The lightning indexer's scores over the cache's pages: gather what is seen, then score."""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 #include "weight.h"
 
 #define TILE_ROWS 6
+#define FEW_ROWS 4 /* up to so many, widening a weight twice costs more than it saves */
+#define AHEAD_BYTES 4096 /* the processor's own prefetching ends at every page */
 #define CHUNK 32 /* inputs whose weights are widened to fp32 at once; divides SCALE_BLOCK */
 
 /* `rows` (a constant after inlining) rows times one panel over num_inputs inputs. */
@@ -53,43 +55,34 @@ static void widen_bfloat16(const uint16_t *from, float *to, int64_t count)
     }
 }
 
-/* e4m3 to fp32 by way of fp16, which has one exponent bit more and so holds subnormals too: the
-   same bits read as fp16 are 2^-8 of the value. */
-static inline float e4m3_by_hand(uint8_t byte)
+/* LANES e4m3 values, each times 2^-8: the same bits with the exponent field of fp16, which is one
+   bit wider and so holds e4m3's subnormals too. */
+INLINE vec e4m3_vector(const uint8_t *from)
 {
-    const int exponent = byte >> 3 & 15, mantissa = byte & 7;
-    const float magnitude = exponent ? ldexpf((float)(8 + mantissa), exponent - 10)
-                                     : ldexpf((float)mantissa, -9);
-    return byte & 128 ? -magnitude : magnitude;
+#if LANES == 16
+    const __m256i words = _mm256_slli_epi16(_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)from)), 7);
+    return (vec)_mm512_cvtph_ps(_mm256_and_si256(words, _mm256_set1_epi16((int16_t)0xBFFF)));
+#elif LANES == 8
+    const __m128i words = _mm_slli_epi16(_mm_cvtepi8_epi16(_mm_loadl_epi64((const __m128i *)from)), 7);
+    return (vec)_mm256_cvtph_ps(_mm_and_si128(words, _mm_set1_epi16((int16_t)0xBFFF)));
+#else
+    vec x;
+    for (int i = 0; i < LANES; i++) {
+        const int exponent = from[i] >> 3 & 15, mantissa = from[i] & 7;
+        const int steps = exponent ? (8 + mantissa) << (exponent - 1) : mantissa; /* of 2^-9 */
+        x[i] = (float)(from[i] & 128 ? -steps : steps) * 0x1p-17f;
+    }
+    return x;
+#endif
 }
 
 static void widen_e4m3(const uint8_t *from, float *to, int64_t count, float scale)
 {
-#if LANES == 16
-    const __m512 factor = _mm512_set1_ps(scale * 256.0f);
-    for (int64_t i = 0; i < count; i += 32) {
-        const __m256i bytes = _mm256_loadu_si256((const __m256i *)(from + i));
-        const __m512i words = _mm512_and_si512(_mm512_slli_epi16(_mm512_cvtepi8_epi16(bytes), 7),
-                                               _mm512_set1_epi16((int16_t)0xBFFF));
-        const __m512 low = _mm512_cvtph_ps(_mm512_castsi512_si256(words));
-        const __m512 high = _mm512_cvtph_ps(_mm512_extracti64x4_epi64(words, 1));
-        _mm512_storeu_ps(to + i, _mm512_mul_ps(low, factor));
-        _mm512_storeu_ps(to + i + 16, _mm512_mul_ps(high, factor));
+    for (int64_t i = 0; i < count; i += PANEL) {
+        __builtin_prefetch(from + i + AHEAD_BYTES);
+        for (int64_t j = i; j < i + PANEL; j += LANES)
+            store(to + j, e4m3_vector(from + j) * splat(scale));
     }
-#elif LANES == 8
-    const __m256 factor = _mm256_set1_ps(scale * 256.0f);
-    for (int64_t i = 0; i < count; i += 16) {
-        const __m128i bytes = _mm_loadu_si128((const __m128i *)(from + i));
-        const __m256i words = _mm256_and_si256(_mm256_slli_epi16(_mm256_cvtepi8_epi16(bytes), 7),
-                                               _mm256_set1_epi16((int16_t)0xBFFF));
-        const __m256 low = _mm256_cvtph_ps(_mm256_castsi256_si128(words));
-        const __m256 high = _mm256_cvtph_ps(_mm256_extracti128_si256(words, 1));
-        _mm256_storeu_ps(to + i, _mm256_mul_ps(low, factor));
-        _mm256_storeu_ps(to + i + 8, _mm256_mul_ps(high, factor));
-    }
-#else
-    for (int64_t i = 0; i < count; i++) to[i] = e4m3_by_hand(from[i]) * scale;
-#endif
 }
 
 /* The weights of one panel and the inputs from k on, as fp32: in place, or widened to scratch. */
@@ -104,13 +97,62 @@ static const float *panel_chunk(const struct weight *weight, int64_t panel, int6
     }
     const int64_t num_blocks = (weight->num_inputs + SCALE_BLOCK - 1) / SCALE_BLOCK;
     const float scale = weight->scales[panel * num_blocks + k / SCALE_BLOCK];
-    widen_e4m3((const uint8_t *)weight->values + start, scratch, num_inputs * PANEL, scale);
+    widen_e4m3((const uint8_t *)weight->values + start, scratch, num_inputs * PANEL,
+               scale * 256.0f);
     return scratch;
+}
+
+/* A few rows against one block of an e4m3 panel, widened in registers. The scale, a power of two,
+   multiplies the inputs instead: no bit is different. */
+INLINE void multiply_few(const int rows, const uint8_t *panel, float scale, const float *x,
+                         int64_t x_stride, int64_t num_inputs, float *y, int64_t y_stride,
+                         int is_first)
+{
+    vec sum[FEW_ROWS][PANEL_VECTORS];
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < PANEL_VECTORS; v++)
+            sum[r][v] = is_first ? (vec){0} : load(y + r * y_stride + v * LANES);
+    for (int64_t k = 0; k < num_inputs; k++) {
+        vec w[PANEL_VECTORS];
+        __builtin_prefetch(panel + k * PANEL + AHEAD_BYTES);
+        for (int v = 0; v < PANEL_VECTORS; v++) w[v] = e4m3_vector(panel + k * PANEL + v * LANES);
+        for (int r = 0; r < rows; r++) {
+            const vec input = splat(x[r * x_stride + k]) * splat(scale);
+            for (int v = 0; v < PANEL_VECTORS; v++)
+                sum[r][v] = multiply_add(input, w[v], sum[r][v]);
+        }
+    }
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < PANEL_VECTORS; v++) store(y + r * y_stride + v * LANES, sum[r][v]);
+}
+
+static void few_rows_panel(const struct weight *weight, int64_t panel, const float *x,
+                           int64_t x_stride, float *y, int64_t y_stride, int64_t num_rows)
+{
+    const int64_t num_inputs = weight->num_inputs;
+    const int64_t num_blocks = (num_inputs + SCALE_BLOCK - 1) / SCALE_BLOCK;
+    const uint8_t *values = (const uint8_t *)weight->values + panel * num_inputs * PANEL;
+    for (int64_t block = 0; block < num_blocks; block++) {
+        const int64_t k = block * SCALE_BLOCK, rest = num_inputs - k;
+        const int64_t count = rest < SCALE_BLOCK ? rest : SCALE_BLOCK;
+        const float scale = weight->scales[panel * num_blocks + block] * 256.0f;
+        const uint8_t *from = values + k * PANEL;
+        switch (num_rows) {
+        case 1: multiply_few(1, from, scale, x + k, x_stride, count, y, y_stride, !k); break;
+        case 2: multiply_few(2, from, scale, x + k, x_stride, count, y, y_stride, !k); break;
+        case 3: multiply_few(3, from, scale, x + k, x_stride, count, y, y_stride, !k); break;
+        case 4: multiply_few(4, from, scale, x + k, x_stride, count, y, y_stride, !k); break;
+        }
+    }
 }
 
 static void whole_panel(const struct weight *weight, int64_t panel, const float *x,
                         int64_t x_stride, float *y, int64_t y_stride, int64_t num_rows)
 {
+    if (weight->storage == E4M3 && num_rows <= FEW_ROWS) {
+        few_rows_panel(weight, panel, x, x_stride, y, y_stride, num_rows);
+        return;
+    }
     float scratch[CHUNK * PANEL] __attribute__((aligned(64)));
     for (int64_t k = 0; k < weight->num_inputs; k += CHUNK) {
         const int64_t rest = weight->num_inputs - k, count = rest < CHUNK ? rest : CHUNK;
