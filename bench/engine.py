@@ -30,12 +30,12 @@ from whalefall.engine.clients.embedded import EmbeddedEngine
 from whalefall.engine.config import BLOCK_SIZE, EngineConfig, ModelConfig
 from whalefall.engine.core import EngineCore, ModelLimits
 from whalefall.engine.kernels.choice import choose_kernels
+from whalefall.engine.kernels.reference.softmax_row import Floats
 from whalefall.engine.kv_cache import KVCacheManager
 from whalefall.engine.loader import load_model
 from whalefall.engine.model_runner import DTYPES, ModelRunner
 from whalefall.engine.models.deepseek_v32 import DeepseekV32ForCausalLM
 from whalefall.engine.request import EngineRequest, SamplingParams
-from whalefall.engine.sampler import Floats
 from whalefall.engine.scheduler import ScheduledRequest, Scheduler, SchedulerLimits
 
 SHAPE = Path(__file__).parent.parent / "models" / "whalefall-tiny"

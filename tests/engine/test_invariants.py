@@ -22,11 +22,11 @@ from tests.support.tiny_model import TINY_V2_LITE, TINY_V3, TINY_V32, random_tok
 from whalefall.engine.config import BLOCK_SIZE, EngineConfig, ModelConfig
 from whalefall.engine.core import EngineCore, ModelLimits
 from whalefall.engine.kernels.kernel_set import REFERENCE, KernelSet
+from whalefall.engine.kernels.reference.softmax_row import Floats
 from whalefall.engine.kv_cache import KVCacheManager
 from whalefall.engine.model_runner import ModelRunner
 from whalefall.engine.models.deepseek_v32 import DeepseekV32ForCausalLM
 from whalefall.engine.request import EngineRequest, SamplingParams
-from whalefall.engine.sampler import Floats
 from whalefall.engine.scheduler import ScheduledRequest, Scheduler, SchedulerLimits
 
 Trace = dict[tuple[str, int], Floats]

@@ -185,6 +185,7 @@ def build_core(config: ProcessConfig, progress: Progress) -> tuple[EngineCore, M
         cache,
         ModelLimits(model_config.vocab_size, model_info.max_model_len, model_config.eos_token_ids),
         grammars,
+        kernels.softmax_row,
     )
     gc.collect()
     gc.freeze()  # the model's objects need not be walked again by the collector

@@ -23,6 +23,7 @@ from whalefall.engine.kernels.reference.rms_norm import rms_norm
 from whalefall.engine.kernels.reference.rotary_half_split import rotary_half_split
 from whalefall.engine.kernels.reference.rotary_interleaved import rotary_interleaved
 from whalefall.engine.kernels.reference.select_top_k import select_top_k
+from whalefall.engine.kernels.reference.softmax_row import SoftmaxRow, softmax_row
 from whalefall.engine.kernels.row_padding import ROW_MULTIPLE
 
 Product = Callable[[Tensor], Tensor]
@@ -53,6 +54,7 @@ class KernelSet:
     paged_mla_attention: Callable[[Pair, Pair, Tensor, Tensor, float], Tensor]
     paged_indexer_scores: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
     select_top_k: Callable[[Tensor, int], Tensor]
+    softmax_row: SoftmaxRow
 
 
 @runtime_checkable
@@ -99,4 +101,5 @@ REFERENCE = KernelSet(
     paged_mla_attention=paged_mla_attention,
     paged_indexer_scores=paged_indexer_scores,
     select_top_k=select_top_k,
+    softmax_row=softmax_row,
 )

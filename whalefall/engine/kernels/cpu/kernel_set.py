@@ -20,6 +20,7 @@ from whalefall.engine.kernels.cpu.rms_norm import rms_norm
 from whalefall.engine.kernels.cpu.rotary_half_split import rotary_half_split
 from whalefall.engine.kernels.cpu.rotary_interleaved import rotary_interleaved
 from whalefall.engine.kernels.cpu.select_top_k import select_top_k
+from whalefall.engine.kernels.cpu.softmax_row import softmax_row
 from whalefall.engine.kernels.kernel_set import KernelSet, Mixture, MLPWeights, Product
 
 
@@ -56,4 +57,5 @@ def native_kernels(library: NativeLibrary) -> KernelSet:
         paged_mla_attention=partial(paged_mla_attention, library),
         paged_indexer_scores=partial(paged_indexer_scores, library),
         select_top_k=partial(select_top_k, library),
+        softmax_row=partial(softmax_row, library),
     )

@@ -140,6 +140,9 @@ class NativeLibrary:
         self.paged_indexer_scores = _function(
             library, "paged_indexer_scores", (POINTER(IndexerStruct),)
         )
+        self.softmax_row = _function(
+            library, "softmax_row", (pointer, size, c_float, pointer, pointer), c_int64
+        )
         self.select_top_k = _function(library, "select_top_k", (pointer, size, size, size, pointer))
 
 
