@@ -46,6 +46,21 @@ def test_same_choices_and_values_as_pytorch(config: ModelConfig) -> None:
 
 
 @FAMILY
+def test_whole_layers_equal_their_kernels_one_by_one(config: ModelConfig) -> None:
+    """Whoever records choices goes kernel by kernel, and finds the bits of the whole layer."""
+    model, tokens = tiny_model(config), random_tokens(config, NUM_TOKENS)
+    model.freeze(native())
+    whole, parts = PagedDriver(model, poison=True), PagedDriver(model, poison=True)
+    one, other = whole.sequence(NUM_TOKENS), parts.sequence(NUM_TOKENS)
+    for chunk in (tokens[:100], tokens[100:101], tokens[101:]):
+        (expected,) = parts.step([(other, chunk)], Selections())
+        assert torch.equal(whole.step([(one, chunk)])[0], expected)
+    written = whole.cache.latent[: config.num_hidden_layers, one.block_table].flatten(1, 2)
+    same = parts.cache.latent[: config.num_hidden_layers, other.block_table].flatten(1, 2)
+    assert torch.equal(written[:, :NUM_TOKENS], same[:, :NUM_TOKENS])
+
+
+@FAMILY
 @pytest.mark.parametrize(
     "chunks", [[1] * NUM_TOKENS, [64, 64, 22], [7, 100, 1, 42], [149, 1]], ids=len
 )

@@ -113,6 +113,16 @@ def test_rms_norm(width: int) -> None:
     assert native().rms_norm(x[:0], weight, 1e-6).shape == (0, width)
 
 
+@pytest.mark.parametrize("width", [1, 19, 64])
+def test_layer_norm(width: int) -> None:
+    x = torch.randn(33, width + 5)[:, 2 : 2 + width] + 3
+    weight, bias = torch.randn(width), torch.randn(width)
+    out = native().layer_norm(x, weight, bias, 1e-6)
+    assert torch.allclose(out, REFERENCE.layer_norm(x, weight, bias, 1e-6), atol=1e-4)
+    for row in range(33):
+        assert torch.equal(native().layer_norm(x[row : row + 1], weight, bias, 1e-6)[0], out[row])
+
+
 @pytest.mark.parametrize("half", [1, 8, 13])
 def test_rotary(half: int) -> None:
     angles = torch.rand(7, half)

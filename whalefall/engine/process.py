@@ -166,6 +166,7 @@ def build_core(config: ProcessConfig, progress: Progress) -> tuple[EngineCore, M
         raise ValueError(f"dtype must be one of {sorted(DTYPES)}, is {engine.dtype!r}")
     torch.set_num_threads(engine.num_threads)
     dtype = DTYPES[engine.dtype]
+    progress("preparing the kernels", 0.0)
     kernels = choose_kernels(engine.kernels_dir, dtype)
     model, model_config = load_model(engine.model_dir, dtype, progress, kernels)
     model_info = describe_model(config.model_name, engine, model, model_config)

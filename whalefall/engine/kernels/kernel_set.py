@@ -13,8 +13,11 @@ from typing import Protocol, runtime_checkable
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from whalefall.engine.kernels.key_group import KeyGroup
+from whalefall.engine.kernels.layer_parts import LayerParts, Mixture, Product
 from whalefall.engine.kernels.reference.gated_mlp import gated_mlp
 from whalefall.engine.kernels.reference.head_linear import head_linear
+from whalefall.engine.kernels.reference.layer_norm import layer_norm
 from whalefall.engine.kernels.reference.moe_experts import moe_experts
 from whalefall.engine.kernels.reference.moe_gate import GateRule, moe_gate
 from whalefall.engine.kernels.reference.paged_indexer_scores import paged_indexer_scores
@@ -26,14 +29,15 @@ from whalefall.engine.kernels.reference.select_top_k import select_top_k
 from whalefall.engine.kernels.reference.softmax_row import SoftmaxRow, softmax_row
 from whalefall.engine.kernels.row_padding import ROW_MULTIPLE
 
-Product = Callable[[Tensor], Tensor]
-Mixture = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""x, expert_ids, expert_weights: `moe_experts` with the experts inside."""
 MLPWeights = tuple[Tensor, Tensor]
 """gate_up and down, as `gated_mlp` takes them."""
 Routing = tuple[Tensor, Tensor, Tensor]
 """Expert ids, weights, scores."""
 Pair = tuple[Tensor, Tensor]
+LayerForward = Callable[
+    [Tensor, Pair, Tensor, Sequence[KeyGroup], tuple[Tensor, Tensor, Tensor | None]], Tensor
+]
+"""hidden [T, d], cos and sin, slot_mapping, groups, the layer's cache -> [T, d]."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class KernelSet:
     prepare_mlp: Callable[[Tensor, Tensor], Product]
     prepare_experts: Callable[[Sequence[MLPWeights]], Mixture]
     moe_gate: Callable[[Tensor, Tensor | None, GateRule, Tensor | None], Routing]
+    layer_norm: Callable[[Tensor, Tensor, Tensor, float], Tensor]
     rms_norm: Callable[[Tensor, Tensor, float], Tensor]
     rotary_interleaved: Callable[[Tensor, Tensor, Tensor], Tensor]
     rotary_half_split: Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -55,6 +60,8 @@ class KernelSet:
     paged_indexer_scores: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
     select_top_k: Callable[[Tensor, int], Tensor]
     softmax_row: SoftmaxRow
+    prepare_layer: Callable[[LayerParts], LayerForward] | None
+    """A whole layer in one call; None where it is nothing but the calls above."""
 
 
 @runtime_checkable
@@ -95,6 +102,7 @@ REFERENCE = KernelSet(
     prepare_mlp=_mlp,
     prepare_experts=_experts,
     moe_gate=moe_gate,
+    layer_norm=layer_norm,
     rms_norm=rms_norm,
     rotary_interleaved=rotary_interleaved,
     rotary_half_split=rotary_half_split,
@@ -102,4 +110,5 @@ REFERENCE = KernelSet(
     paged_indexer_scores=paged_indexer_scores,
     select_top_k=select_top_k,
     softmax_row=softmax_row,
+    prepare_layer=None,
 )

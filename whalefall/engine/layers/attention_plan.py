@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from whalefall.engine.config import BLOCK_SIZE
+from whalefall.engine.kernels.key_group import KeyGroup
 from whalefall.engine.kernels.reference.mla_attention import KEY_TILE
 from whalefall.engine.models.batch import ForwardBatch, SequenceSlice
 
@@ -20,21 +21,6 @@ _QUERY_TILE = 64
 """Queries of one prompt that share a gather of keys."""
 _GATHERED_KEYS_MAX = 32768
 """Keys in one group over all its sequences: bounds the memory of a gather."""
-
-
-@dataclass(frozen=True)
-class KeyGroup:
-    """N queries, the same number from each of G sequences, over S key slots of each."""
-
-    rows: Tensor
-    """int64 [N]: rows of the batch, sequence after sequence."""
-    slots: Tensor
-    """int64 [G, S]: cache slot of each position; past the end, the first one again, so that what is
-    read there is finite."""
-    counts: Tensor
-    """int64 [N]: how many of them a query sees, itself included: the first ones."""
-    is_sparse: bool
-    """Every query sees more than index_topk keys, so the indexer chooses."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from whalefall.engine.kernels.kernel_set import Product
+from whalefall.engine.kernels.layer_parts import Product
 
 _SHARE_MAX = 0.75
 """With more distinct rows than this share of all, looking them up is not worth it."""

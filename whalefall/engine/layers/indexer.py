@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from whalefall.engine.config import ModelConfig
 from whalefall.engine.kernels.kernel_set import REFERENCE, KernelSet, freeze_children
+from whalefall.engine.kernels.key_group import KeyGroup
+from whalefall.engine.kernels.layer_parts import IndexerParts
 from whalefall.engine.kernels.reference.indexer_scores import indexer_scores
-from whalefall.engine.layers.attention_plan import KeyGroup
 from whalefall.engine.layers.linear import Float32Linear, Linear
 from whalefall.engine.layers.norm import LayerNorm
 from whalefall.engine.layers.rotary import Rotation
@@ -37,6 +38,21 @@ class Indexer(nn.Module):
     def freeze(self, kernels: KernelSet) -> None:
         self._kernels = kernels
         freeze_children(self, kernels)
+
+    def parts(self) -> IndexerParts:
+        """For a kernel that computes a whole layer. Frozen before."""
+        return IndexerParts(
+            query=self.wq_b.product,
+            key=self.wk.product,
+            weights=self.weights_proj.product,
+            norm_weight=self.k_norm.weight.data,
+            norm_bias=self.k_norm.bias.data,
+            norm_eps=self.k_norm.eps,
+            scale=self.scale,
+            num_heads=self.num_heads,
+            head_dim=self.head_dim,
+            top_k=self.index_topk,
+        )
 
     def keys(self, x: Tensor, rotation: Rotation) -> Tensor:
         """x [..., T, d] -> fp32 [..., T, index_head_dim], as the cache keeps them."""

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from whalefall.engine.kernels.kernel_set import KernelSet, Product
+from whalefall.engine.kernels.kernel_set import KernelSet
+from whalefall.engine.kernels.layer_parts import Product
 
 
 class Linear(nn.Module):
@@ -22,6 +23,12 @@ class Linear(nn.Module):
     def freeze(self, kernels: KernelSet) -> None:
         """Prepare the weight, which must not change any more."""
         self._product = kernels.prepare_linear(self.weight.data)
+
+    @property
+    def product(self) -> Product:
+        """As it was prepared."""
+        assert self._product is not None, "the layer has not been frozen"
+        return self._product
 
 
 class Float32Linear(Linear):

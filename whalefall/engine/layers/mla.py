@@ -14,10 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from whalefall.engine.config import ModelConfig
-from whalefall.engine.kernels.kernel_set import REFERENCE, KernelSet, Product, freeze_children
+from whalefall.engine.kernels.kernel_set import REFERENCE, KernelSet, freeze_children
+from whalefall.engine.kernels.key_group import KeyGroup
+from whalefall.engine.kernels.layer_parts import AttentionParts, Product
 from whalefall.engine.kernels.reference.head_linear import head_linear
 from whalefall.engine.kernels.reference.select_top_k import select_top_k
-from whalefall.engine.layers.attention_plan import AttentionPlan, KeyGroup
+from whalefall.engine.layers.attention_plan import AttentionPlan
 from whalefall.engine.layers.indexer import Indexer
 from whalefall.engine.layers.linear import Linear
 from whalefall.engine.layers.norm import RMSNorm
@@ -90,6 +92,30 @@ class MLA(nn.Module):
         up_key, up_value = self._up_projections()
         prepare = kernels.prepare_head_linear
         self._absorbed = prepare(up_key.detach()), prepare(up_value.detach())
+
+    def parts(self) -> AttentionParts:
+        """For a kernel that computes a whole layer. Frozen before."""
+        assert self._absorbed is not None, "the layer has not been frozen"
+        has_latent = self.has_query_latent
+        return AttentionParts(
+            query_down=self.q_a_proj.product if has_latent else None,
+            query_norm=self.q_a_layernorm.weight.data if has_latent else None,
+            query_up=self.q_b_proj.product if has_latent else self.q_proj.product,
+            key_value_down=self.kv_a_proj_with_mqa.product,
+            key_value_norm=self.kv_a_layernorm.weight.data,
+            norm_eps=self.kv_a_layernorm.eps,
+            absorb_key=self._absorbed[0],
+            absorb_value=self._absorbed[1],
+            output=self.o_proj.product,
+            indexer=None if self.indexer is None else self.indexer.parts(),
+            num_heads=self.num_heads,
+            nope_dim=self.nope_dim,
+            rope_dim=self.rope_dim,
+            v_dim=self.v_dim,
+            query_rank=self.q_a_layernorm.weight.shape[0] if has_latent else 0,
+            key_value_rank=self.kv_lora_rank,
+            scale=self.scale,
+        )
 
     def query_latent(self, x: Tensor) -> Tensor:
         """x [..., T, d] -> [..., T, q_lora_rank], or x itself for a model without query latent."""

@@ -7,13 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from whalefall.engine.config import ModelConfig
-from whalefall.engine.kernels.kernel_set import (
-    REFERENCE,
-    KernelSet,
-    Mixture,
-    MLPWeights,
-    Product,
-)
+from whalefall.engine.kernels.kernel_set import REFERENCE, KernelSet, MLPWeights
+from whalefall.engine.kernels.layer_parts import Mixture, MixtureParts, Product
 from whalefall.engine.kernels.reference.moe_experts import moe_experts
 from whalefall.engine.kernels.reference.moe_gate import GateRule
 from whalefall.engine.layers.linear import Linear
@@ -37,6 +32,12 @@ class MLP(nn.Module):
 
     def freeze(self, kernels: KernelSet) -> None:
         self._product = kernels.prepare_mlp(*self.joined())
+
+    @property
+    def product(self) -> Product:
+        """As it was prepared."""
+        assert self._product is not None, "the block has not been frozen"
+        return self._product
 
     def joined(self) -> MLPWeights:
         """Lay gate_proj and up_proj out as one matrix, of which both become views: one product
@@ -74,6 +75,12 @@ class Gate(nn.Module):
         self._kernels = kernels
         self._product = kernels.prepare_linear(self.weight.data.float())
 
+    @property
+    def product(self) -> Product:
+        """The logits, as they were prepared."""
+        assert self._product is not None, "the gate has not been frozen"
+        return self._product
+
     def forward(self, x: Tensor, expert_ids: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """x [T, d] -> ids int64 [T, K] ascending, weights fp32 [T, K], scores fp32 [T, E]."""
         if self._product is None:
@@ -105,6 +112,18 @@ class MoE(nn.Module):
             self.shared_experts.freeze(kernels)
         experts = [each.joined() for each in self.experts if isinstance(each, MLP)]
         self._mixture = kernels.prepare_experts(experts)
+
+    def parts(self) -> MixtureParts:
+        """For a kernel that computes a whole layer. Frozen before."""
+        assert self._mixture is not None, "the experts have not been frozen"
+        return MixtureParts(
+            router=self.gate.product,
+            bias=self.gate.e_score_correction_bias,
+            rule=self.gate.rule,
+            num_experts=len(self.experts),
+            experts=self._mixture,
+            shared=None if self.shared_experts is None else self.shared_experts.product,
+        )
 
     def forward(self, x: Tensor, expert_ids: Tensor, expert_weights: Tensor) -> Tensor:
         """x [P, d]; expert_ids, expert_weights [T, K] with T <= P -> [P, d].

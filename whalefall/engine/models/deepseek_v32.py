@@ -15,9 +15,10 @@ from whalefall.engine.config import ModelConfig
 from whalefall.engine.kernels.kernel_set import (
     REFERENCE,
     KernelSet,
-    Product,
+    LayerForward,
     freeze_children,
 )
+from whalefall.engine.kernels.layer_parts import LayerParts, Product
 from whalefall.engine.kernels.row_padding import pad_ids, pad_rows
 from whalefall.engine.layers.attention_plan import plan_attention
 from whalefall.engine.layers.distinct_rows import distinct_rows
@@ -68,8 +69,24 @@ class DecoderLayer(nn.Module):
             else MLP(config.hidden_size, config.intermediate_size)
         )
 
+        self._whole: LayerForward | None = None
+
     def freeze(self, kernels: KernelSet) -> None:
         freeze_children(self, kernels)
+        if kernels.prepare_layer is not None:
+            self._whole = kernels.prepare_layer(self._parts())
+        else:
+            self._whole = None
+
+    def _parts(self) -> LayerParts:
+        return LayerParts(
+            width=self.input_layernorm.weight.shape[0],
+            norm_eps=self.input_layernorm.eps,
+            input_norm=self.input_layernorm.weight.data,
+            post_norm=self.post_attention_layernorm.weight.data,
+            attention=self.self_attn.parts(),
+            feed_forward=self.mlp.product if isinstance(self.mlp, MLP) else self.mlp.parts(),
+        )
 
     def forward_dense(self, hidden: Tensor, context: DensePass) -> Tensor:
         """[B, T, d] -> [B, T, d]."""
@@ -98,6 +115,10 @@ class DecoderLayer(nn.Module):
         """[P, d] -> [P, d]; writes the batch's T tokens to the cache, then reads from it."""
         index, T = self.layer_index, batch.token_ids.shape[0]
         storage = cache.layer(index)
+        if self._whole is not None and selections is None:
+            rotation = context.rotation.cos, context.rotation.sin
+            stored = storage.latent, storage.rope_key, storage.index_key
+            return self._whole(hidden, rotation, batch.slot_mapping, context.plan.groups, stored)
         x = self.input_layernorm(hidden)
         self.self_attn.write_cache(x, context.rotation, batch.slot_mapping, storage)
         choice = self._key_choice(T, selections)
@@ -196,7 +217,8 @@ class DeepseekV32ForCausalLM(nn.Module):
         self.model = DeepseekV32Model(config)
         self.lm_head = Linear(config.hidden_size, config.vocab_size)
         self.rotary = RotaryTable(config)
-        self._kernels = REFERENCE
+        self.kernels = REFERENCE
+        """What it runs with once frozen."""
         self._head: Product | None = None
         self.share_weights()
 
@@ -211,7 +233,7 @@ class DeepseekV32ForCausalLM(nn.Module):
 
     def freeze(self, kernels: KernelSet = REFERENCE) -> None:
         """No more training: prepare what serving profits from. Weights must not change later."""
-        self._kernels = kernels
+        self.kernels = kernels
         self.eval().requires_grad_(False)
         self.model.freeze(kernels)
         distinct = distinct_rows(self.lm_head.weight)
@@ -307,7 +329,7 @@ class DeepseekV32ForCausalLM(nn.Module):
         Fills the MTP layer's part of the same slots, so it runs for prompt tokens too."""
         mtp = self.mtp_layer
         assert mtp is not None, "the model has no MTP layer"
-        padded = pad_rows(hidden, self._kernels.row_multiple)
+        padded = pad_rows(hidden, self.kernels.row_multiple)
         combined = mtp.combine(padded, self._padded_ids(next_token_ids))
         context = self._paged_pass(batch)
         out = mtp.forward_paged(combined, batch, context, cache, selections)
@@ -317,15 +339,15 @@ class DeepseekV32ForCausalLM(nn.Module):
         """hidden [..., d] after the final norm -> fp32 [..., vocab]."""
         rows = hidden.reshape(-1, hidden.shape[-1])
         head = self.lm_head if self._head is None else self._head
-        logits = head(pad_rows(rows, self._kernels.row_multiple))[: rows.shape[0]]
+        logits = head(pad_rows(rows, self.kernels.row_multiple))[: rows.shape[0]]
         return logits.float().view(*hidden.shape[:-1], -1)
 
     def _paged_pass(self, batch: ForwardBatch) -> PagedPass:
-        plan = plan_attention(batch, self.config.index_topk, is_ragged=self._kernels.is_ragged)
+        plan = plan_attention(batch, self.config.index_topk, is_ragged=self.kernels.is_ragged)
         return PagedPass(self.rotary.at(self._padded_ids(batch.positions)), plan)
 
     def _padded_ids(self, ids: Tensor) -> Tensor:
-        return pad_ids(ids, self._kernels.row_multiple)
+        return pad_ids(ids, self.kernels.row_multiple)
 
     def _dense_pass(
         self, token_ids: Tensor, selections: Selections | None, probe: DenseProbe | None

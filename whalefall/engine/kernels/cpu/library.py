@@ -103,6 +103,45 @@ class IndexerStruct(Structure):
     )
 
 
+class LayerStruct(Structure):
+    _fields_ = (
+        *((name, POINTER(WeightStruct)) for name in ("query_down", "query_up")),
+        *((name, POINTER(WeightStruct)) for name in ("key_value_down", "absorb_key")),
+        *((name, POINTER(WeightStruct)) for name in ("absorb_value", "output")),
+        *((name, POINTER(WeightStruct)) for name in ("index_query", "index_key", "index_weights")),
+        *((name, c_void_p) for name in ("input_norm", "post_norm", "query_norm")),
+        *((name, c_void_p) for name in ("key_value_norm", "index_norm_weight", "index_norm_bias")),
+        ("dense", POINTER(MLPStruct)),
+        ("router", POINTER(WeightStruct)),
+        ("experts", POINTER(MLPStruct)),
+        ("shared", POINTER(MLPStruct)),
+        ("gate", GateStruct),
+        *((name, c_int64) for name in ("width", "num_heads", "nope", "rope", "rank")),
+        *((name, c_int64) for name in ("query_rank", "value_width")),
+        *((name, c_int64) for name in ("num_index_heads", "index_width", "index_top_k")),
+        *((name, c_float) for name in ("eps", "latent_eps", "index_eps", "scale", "index_scale")),
+    )
+
+
+class KeyGroupStruct(Structure):
+    _fields_ = (
+        *((name, c_void_p) for name in ("rows", "slots", "counts")),
+        *((name, c_int64) for name in ("num_rows", "num_groups", "num_slots", "is_sparse")),
+    )
+
+
+class PassStruct(Structure):
+    _fields_ = (
+        *((name, c_void_p) for name in ("cos", "sin", "slot_mapping")),
+        ("groups", POINTER(KeyGroupStruct)),
+        *((name, c_int64) for name in ("num_rows", "num_groups", "has_sparse")),
+    )
+
+
+class LayerCacheStruct(Structure):
+    _fields_ = tuple((name, c_void_p) for name in ("latent", "rope_key", "index_key"))
+
+
 class NativeLibrary:
     """Each attribute is a function of the file, ready to be called."""
 
@@ -126,6 +165,9 @@ class NativeLibrary:
         self.rms_norm = _function(
             library, "rms_norm", (*matrix, pointer, c_float, pointer, size, size)
         )
+        self.layer_norm = _function(
+            library, "layer_norm", (*matrix, pointer, pointer, c_float, pointer, size, size)
+        )
         turned = (*slices, pointer, pointer, pointer, size, size, size)
         self.rotary_interleaved = _function(library, "rotary_interleaved", turned)
         self.rotary_half_split = _function(library, "rotary_half_split", (*turned, size))
@@ -140,6 +182,8 @@ class NativeLibrary:
         self.paged_indexer_scores = _function(
             library, "paged_indexer_scores", (POINTER(IndexerStruct),)
         )
+        layer = (POINTER(LayerStruct), POINTER(PassStruct), POINTER(LayerCacheStruct))
+        self.decoder_layer = _function(library, "decoder_layer", (*layer, pointer), c_int)
         self.softmax_row = _function(
             library, "softmax_row", (pointer, size, c_float, pointer, pointer), c_int64
         )

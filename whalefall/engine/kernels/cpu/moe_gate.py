@@ -5,10 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from whalefall.engine.kernels.cpu.library import GateStruct, NativeLibrary
+from whalefall.engine.kernels.cpu.gate_struct import gate_struct
+from whalefall.engine.kernels.cpu.library import NativeLibrary
 from whalefall.engine.kernels.reference.moe_gate import GateRule
-
-EXPERTS_MAX = 1024
 
 
 def moe_gate(
@@ -23,7 +22,6 @@ def moe_gate(
     assert logits.dtype == torch.float32
     logits = logits.contiguous()
     T, E = logits.shape
-    assert 0 < E <= EXPERTS_MAX
     if bias is not None:
         assert bias.dtype == torch.float32
         assert bias.shape == (E,)
@@ -33,23 +31,12 @@ def moe_gate(
     assert ids.dtype == torch.int64
     assert ids.shape == (T, K)
     weights, scores = logits.new_empty((T, K)), logits.new_empty((T, E))
-    is_limited = rule.topk_method != "greedy"
-    struct = GateStruct(
-        logits.data_ptr(),
-        0 if bias is None else bias.data_ptr(),
-        ids.data_ptr(),
-        weights.data_ptr(),
-        scores.data_ptr(),
-        T,
-        E,
-        K,
-        rule.n_group,
-        rule.topk_group if is_limited else rule.n_group,
-        min(2 if rule.topk_method == "noaux_tc" else 1, E // rule.n_group),
-        rule.scoring_func == "sigmoid",
-        rule.norm_topk_prob,
-        expert_ids is not None,
-        rule.routed_scaling_factor,
-    )
+    struct = gate_struct(rule, bias, E)
+    struct.logits = logits.data_ptr()
+    struct.expert_ids = ids.data_ptr()
+    struct.weights = weights.data_ptr()
+    struct.scores = scores.data_ptr()
+    struct.num_rows, struct.num_chosen = T, K
+    struct.is_given = expert_ids is not None
     library.moe_gate(struct)
     return ids, weights, scores

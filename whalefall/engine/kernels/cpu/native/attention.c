@@ -2,23 +2,12 @@
 
    Each query is computed by itself over its own keys in their order, in tiles of KEY_TILE from the
    first on, so its bits depend neither on other queries nor on how a prompt was cut. */
+#include "kernels.h"
 #include "products.h"
 
 #define KEY_TILE 64
 #define RANK_MAX 1024
 #define VALUE_VECTORS 4
-
-struct attention {
-    const float *q_latent; /* [N][H][rank] */
-    const float *q_rope;   /* [N][H][rope] */
-    const float *latent;   /* [slots][rank] */
-    const float *rope_key; /* [slots][rope] */
-    const int64_t *slots;  /* [G][S] */
-    const int64_t *counts; /* [N]: how many of its group's slots a query sees, at least one */
-    float *out;            /* [N][H][rank] */
-    int64_t num_groups, num_queries /* of each group */, num_slots /* S */, num_heads, rank, rope;
-    float scale;
-};
 
 /* HEADS heads of one query; absent heads repeat the last one and are not stored. */
 struct block {

@@ -1,5 +1,5 @@
-/* Row by row: RMS normalisation and the two rotary embeddings. */
-#include "vector.h"
+/* Row by row: the two normalisations and the two rotary embeddings. */
+#include "kernels.h"
 
 void rms_norm(const float *x, int64_t x_stride, const float *weight, float eps, float *y,
               int64_t num_rows, int64_t width)
@@ -13,6 +13,26 @@ void rms_norm(const float *x, int64_t x_stride, const float *weight, float eps, 
         squares = multiply_add(tail, tail, squares);
         const float factor = 1.0f / sqrtf(sum_lanes(squares) / (float)width + eps);
         for (int64_t i = 0; i < width; i++) y[i] = x[i] * factor * weight[i];
+    }
+}
+
+static float sum_row(const float *x, int64_t width)
+{
+    vec sum = {0};
+    int64_t i = 0;
+    for (; i + LANES <= width; i += LANES) sum += load(x + i);
+    return sum_lanes(sum + load_first(x + i, width - i));
+}
+
+void layer_norm(const float *x, int64_t x_stride, const float *weight, const float *bias,
+                float eps, float *y, int64_t num_rows, int64_t width)
+{
+    for (int64_t row = 0; row < num_rows; row++, x += x_stride, y += width) {
+        const float mean = sum_row(x, width) / (float)width;
+        float variance = 0;
+        for (int64_t i = 0; i < width; i++) variance += (x[i] - mean) * (x[i] - mean);
+        const float factor = 1.0f / sqrtf(variance / (float)width + eps);
+        for (int64_t i = 0; i < width; i++) y[i] = (x[i] - mean) * factor * weight[i] + bias[i];
     }
 }
 

@@ -1,14 +1,9 @@
 /* The feed-forward half of a layer: down(silu(gate(x)) * up(x)), alone or as a mixture. */
 #include <stdlib.h>
 
-#include "weight.h"
+#include "kernels.h"
 
 #define ROWS_AT_ONCE 48
-
-struct mlp {
-    const struct weight *gate_up; /* [2 * I][D]: gate's rows, then up's */
-    const struct weight *down;    /* [D][I] */
-};
 
 /* In each row of 2 * width: silu of the first half times the second half, into the first. */
 static void gate_rows(float *rows, int64_t num_rows, int64_t width)
@@ -49,15 +44,6 @@ int gated_mlp(const struct mlp *mlp, const float *x, int64_t x_stride, float *y,
     free(scratch);
     return 0;
 }
-
-struct mixture {
-    const struct mlp *experts;
-    const float *x;           /* [T][D], rows x_stride apart */
-    const int64_t *expert_ids; /* [T][K], ascending in each row */
-    const float *weights;      /* [T][K] */
-    float *y;                  /* [T][D] */
-    int64_t num_experts, x_stride, num_rows, num_per_row, width;
-};
 
 /* Rows that go to one expert: gathered, computed, and put back at their places of `said`. */
 static void run_expert(const struct mixture *m, int64_t expert, float *gathered, float *answers,

@@ -1,20 +1,8 @@
 /* Which experts a token goes to, and with what weight: row by row, so that a row's choice never
    depends on its neighbours. */
-#include "vector.h"
+#include "kernels.h"
 
 #define EXPERTS_MAX 1024 /* a multiple of LANES */
-
-struct gate {
-    const float *logits; /* [T][E] */
-    const float *bias;   /* [E], or none */
-    int64_t *expert_ids; /* [T][K], ascending in each row; read instead where `is_given` */
-    float *weights;      /* [T][K] */
-    float *scores;       /* [T][E] */
-    int64_t num_rows, num_experts, num_chosen /* K */, num_groups, num_kept_groups;
-    int64_t num_best /* experts that speak for a group */;
-    int64_t is_sigmoid, is_normed, is_given;
-    float factor;
-};
 
 static void score_row(const struct gate *g, const float *logits, float *scores)
 {
@@ -39,7 +27,7 @@ static int64_t best_left(const float *values, const uint8_t *is_taken, int64_t c
     int64_t best = -1;
     for (int64_t i = 0; i < count; i++)
         if (!is_taken[i] && (best < 0 || values[i] > values[best])) best = i;
-    return best;
+    return best < 0 ? 0 : best;
 }
 
 /* Bars every expert whose group is not among the strongest. */

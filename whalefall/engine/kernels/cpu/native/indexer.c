@@ -1,17 +1,8 @@
 /* The lightning indexer's scores over the pages of the cache. */
+#include "kernels.h"
 #include "products.h"
 
 #define KEY_TILE 64
-
-struct indexer {
-    const float *query;        /* [N][H][D] */
-    const float *head_weights; /* [N][H] */
-    const float *key;          /* [slots][D] */
-    const int64_t *slots;      /* [G][S] */
-    const int64_t *counts;     /* [N]: how many of its group's slots a query sees */
-    float *scores;             /* [N][S], -inf from a query's count on */
-    int64_t num_groups, num_queries /* of each group */, num_slots /* S */, num_heads, width;
-};
 
 /* Scores of KEYS keys for one query: heads are added in ascending order. */
 static void score_keys(const struct indexer *a, int64_t query, const float *const *keys,
