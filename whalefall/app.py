@@ -148,6 +148,7 @@ def build_engine(settings: Settings, model: AdditionalModel) -> EmbeddedEngine:
         max_num_seqs=settings.max_num_seqs,
         max_model_len=settings.max_model_len,
         num_threads=settings.num_threads or default_num_threads(model.model_dir),
+        kernels_dir=settings.data_dir / "kernels" if settings.native_kernels else None,
     )
     return EmbeddedEngine(
         config,

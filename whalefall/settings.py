@@ -89,6 +89,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Threads of the engine; 0 means one per core, and one alone for a small model."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """What the engine computes in: float32 or bfloat16."""
+    native_kernels: bool = True
+    """Compile the engine's kernels with gcc on first use, into data_dir; false, or without a
+    compiler, PyTorch computes everything. For float32 only."""
     queue_length_max: Count = 4096
     """Requests waiting for the engine before callers are answered 503."""
     keep_alive_seconds: Seconds = 10.0

@@ -17,14 +17,16 @@ import numpy as np
 import pytest
 import torch
 
+from tests.support.native import native
 from tests.support.tiny_model import TINY_V2_LITE, TINY_V3, TINY_V32, random_tokens, tiny_model
 from whalefall.engine.config import BLOCK_SIZE, EngineConfig, ModelConfig
 from whalefall.engine.core import EngineCore, ModelLimits
+from whalefall.engine.kernels.kernel_set import REFERENCE, KernelSet
+from whalefall.engine.kernels.reference.softmax_row import Floats
 from whalefall.engine.kv_cache import KVCacheManager
 from whalefall.engine.model_runner import ModelRunner
 from whalefall.engine.models.deepseek_v32 import DeepseekV32ForCausalLM
 from whalefall.engine.request import EngineRequest, SamplingParams
-from whalefall.engine.sampler import Floats
 from whalefall.engine.scheduler import ScheduledRequest, Scheduler, SchedulerLimits
 
 Trace = dict[tuple[str, int], Floats]
@@ -101,12 +103,19 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(num_threads)
 
 
+@pytest.fixture(scope="module", params=[False, True], ids=["pytorch", "native"])
+def kernels(request: pytest.FixtureRequest) -> KernelSet:
+    return native() if request.param else REFERENCE
+
+
 @pytest.fixture(
     scope="module", params=[TINY_V32, TINY_V3, TINY_V2_LITE], ids=["v3.2", "v3", "v2-lite"]
 )
-def model(request: pytest.FixtureRequest) -> DeepseekV32ForCausalLM:
+def model(request: pytest.FixtureRequest, kernels: KernelSet) -> DeepseekV32ForCausalLM:
     config: ModelConfig = request.param
-    return tiny_model(config)
+    model = tiny_model(config)
+    model.freeze(kernels)
+    return model
 
 
 def make_request(

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from whalefall.engine.kernels.reference.softmax_row import Floats
 from whalefall.engine.request import EngineRequest
-from whalefall.engine.sampler import Floats
 from whalefall.engine.scheduler import ScheduledRequest
 
 VOCAB_SIZE = 50

@@ -232,6 +232,9 @@ class EngineConfig:
     max_model_len: int = 8192
     """Prompt plus output."""
     num_threads: int = 2
+    kernels_dir: Path | None = None
+    """Where native kernels are compiled on first use and kept; None: PyTorch computes everything.
+    The folder must belong to this user alone."""
     strict: bool = True
     """Batch invariance: a request's tokens do not depend on what runs beside it."""
 

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from whalefall.engine.client import EngineLoad
 from whalefall.engine.errors import EngineRejectedError
+from whalefall.engine.kernels.reference.softmax_row import SoftmaxRow, softmax_row
 from whalefall.engine.kv_cache import KVCacheManager
 from whalefall.engine.request import EngineOutput, EngineRequest, FinishReason, TokenLogprobs
 from whalefall.engine.sampler import (
@@ -87,12 +88,14 @@ class EngineCore:
         cache: KVCacheManager,
         limits: ModelLimits,
         grammars: GrammarCompiler | None = None,
+        softmax_row: SoftmaxRow = softmax_row,
     ) -> None:
         self._runner = runner
         self._scheduler = scheduler
         self._cache = cache
         self._limits = limits
         self._grammars = grammars
+        self._softmax_row = softmax_row
         self._generations: dict[str, _Generation] = {}
         self._compiling: dict[str, tuple[EngineRequest, PendingGrammar]] = {}
         self._prompt_tokens_total = 0
@@ -250,7 +253,7 @@ class EngineCore:
     def _sample(self, state: RequestState, logits: Floats, report: StepReport) -> None:
         generation = self._generations[state.request_id]
         try:
-            sampled = sample(logits, self._sampling_row(generation))
+            sampled = sample(logits, self._sampling_row(generation), self._softmax_row)
             output = self._take(generation, sampled)
         except EngineRejectedError as error:
             self._fail(state, str(error), report)

@@ -13,6 +13,7 @@ from torch import Tensor
 from whalefall.engine.checkpoint import Checkpoint, problems, shared_names, weight_block_size
 from whalefall.engine.config import ModelConfig
 from whalefall.engine.errors import CheckpointError
+from whalefall.engine.kernels.kernel_set import REFERENCE, KernelSet
 from whalefall.engine.kernels.reference.fp8_dequantize import fp8_dequantize
 from whalefall.engine.models.deepseek_v32 import DeepseekV32ForCausalLM, parameter_dtype
 from whalefall.engine.shapes import expected_shapes
@@ -24,6 +25,7 @@ def load_model(
     model_dir: Path,
     dtype: torch.dtype = torch.float32,
     progress: Callable[[str, float], None] | None = None,
+    kernels: KernelSet = REFERENCE,
 ) -> tuple[DeepseekV32ForCausalLM, ModelConfig]:
     """The model with every parameter read, in `dtype` save for the few that stay fp32.
 
@@ -42,7 +44,7 @@ def load_model(
         report("loading the model", index / len(names))
         targets[name].data = _read(checkpoint, name).to(parameter_dtype(name, dtype), copy=True)
     report("loading the model", 1.0)
-    model.freeze()
+    model.freeze(kernels)
     return model, checkpoint.config
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from whalefall.engine.config import BLOCK_SIZE, EngineConfig
+from whalefall.engine.kernels.reference.softmax_row import Floats
 from whalefall.engine.models.batch import ForwardBatch, PagedCache, SequenceSlice
 from whalefall.engine.models.deepseek_v32 import DeepseekV32ForCausalLM
-from whalefall.engine.sampler import Floats
 from whalefall.engine.scheduler import ScheduledRequest
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}

@@ -24,6 +24,7 @@ from whalefall.engine.client import ModelInfo, Progress
 from whalefall.engine.config import BLOCK_SIZE, EngineConfig, ModelConfig
 from whalefall.engine.core import EngineCore, Failure, ModelLimits, StepReport
 from whalefall.engine.errors import EngineError, EngineRejectedError
+from whalefall.engine.kernels.choice import choose_kernels
 from whalefall.engine.kv_cache import KVCacheManager
 from whalefall.engine.loader import load_model
 from whalefall.engine.messages import (
@@ -164,7 +165,10 @@ def build_core(config: ProcessConfig, progress: Progress) -> tuple[EngineCore, M
     if engine.dtype not in DTYPES:
         raise ValueError(f"dtype must be one of {sorted(DTYPES)}, is {engine.dtype!r}")
     torch.set_num_threads(engine.num_threads)
-    model, model_config = load_model(engine.model_dir, DTYPES[engine.dtype], progress)
+    dtype = DTYPES[engine.dtype]
+    progress("preparing the kernels", 0.0)
+    kernels = choose_kernels(engine.kernels_dir, dtype)
+    model, model_config = load_model(engine.model_dir, dtype, progress, kernels)
     model_info = describe_model(config.model_name, engine, model, model_config)
     grammars = None
     if config.tokenizer_path is not None:
@@ -182,6 +186,7 @@ def build_core(config: ProcessConfig, progress: Progress) -> tuple[EngineCore, M
         cache,
         ModelLimits(model_config.vocab_size, model_info.max_model_len, model_config.eos_token_ids),
         grammars,
+        kernels.softmax_row,
     )
     gc.collect()
     gc.freeze()  # the model's objects need not be walked again by the collector

@@ -18,17 +18,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whalefall.engine.errors import EngineRejectedError
+from whalefall.engine.kernels.reference.softmax_row import (
+    CHUNK,
+    Floats,
+    SoftmaxRow,
+    chunk_sums,
+    softmax_row,
+)
 from whalefall.engine.request import SamplingParams, TokenLogprobs
 
 MAX_TOP_LOGPROBS = 20
 LOGPROB_FLOOR = -9999.0
 """The wire's number for a probability that is zero or too small to name."""
-_CHUNK = 128
-"""Tokens per partial sum or maximum when a row is searched."""
 _NUCLEUS_THRESHOLDS = (1e-3, 3e-5, 1e-6)
 """Shares of the mass that are tried as the least weight in a nucleus before all are sorted."""
 
-Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
@@ -79,20 +83,20 @@ def uniform(seed: int, position: int) -> float:
     return (int.from_bytes(digest, "little") >> 11) * 2.0**-53
 
 
-def sample(logits: Floats, row: SamplingRow) -> SampledToken:
+def sample(logits: Floats, row: SamplingRow, softmax_row: SoftmaxRow = softmax_row) -> SampledToken:
     """Choose the token that follows, given its logits [V].
 
     Temperature 0 takes the largest logit, the lowest id among equals. Otherwise the token is drawn
     from softmax(adjusted / temperature), cut to the smallest set that holds top_p of it.
     Raises EngineRejectedError when the row has no finite maximum."""
     adjusted = _adjusted(logits, row)
-    best = int(np.argmax(adjusted))
+    best, weights, sums = softmax_row(adjusted, row.params.temperature)
     maximum = float(adjusted[best])
     if maximum == -math.inf:
         raise EngineRejectedError("the grammar allows no further token")
     if not math.isfinite(maximum):
         raise EngineRejectedError(f"the model's logits are not finite: the largest is {maximum}")
-    token_id = best if row.params.temperature == 0.0 else _draw(adjusted, maximum, row)
+    token_id = best if row.params.temperature == 0.0 else _draw(weights, sums, row)
     num_top = row.params.logprobs
     return SampledToken(token_id, None if num_top is None else _logprobs(logits, token_id, num_top))
 
@@ -116,25 +120,17 @@ def _adjusted(logits: Floats, row: SamplingRow) -> Floats:
     return adjusted
 
 
-def _draw(logits: Floats, maximum: float, row: SamplingRow) -> int:
-    weights = _weights(logits, maximum, row.params.temperature)
+def _draw(weights: Floats, sums: Floats, row: SamplingRow) -> int:
+    """weights [V] and their sums over chunks, as `softmax_row` gives them."""
     if row.params.top_p < 1.0:
         _cut_to_nucleus(weights, row.params.top_p)
-    return _invert(weights, uniform(row.seed, row.position))
+        sums = chunk_sums(weights)
+    return _invert(weights, np.cumsum(sums, dtype=np.float64), uniform(row.seed, row.position))
 
 
-def _weights(logits: Floats, maximum: float, temperature: float) -> Floats:
-    """exp((logits - maximum) / temperature) [V]: softmax before the division by its sum."""
-    weights = np.subtract(logits, np.float32(maximum))
-    if temperature != 1.0:
-        weights *= np.float32(1.0 / max(temperature, 1e-6))
-    return np.exp(weights, out=weights)
-
-
-def _invert(weights: Floats, noise: float) -> int:
+def _invert(weights: Floats, ends: Doubles, noise: float) -> int:
     """The token at `noise` of the cumulative distribution, in order of ids. One of weight zero is
     never chosen: should rounding lead past the end, it is the last one that has a weight."""
-    ends = _chunk_ends(weights)
     place = _find(weights, ends, noise * ends[-1], "right")
     if place < weights.shape[0] and weights[place] > 0.0:
         return place
@@ -146,15 +142,14 @@ def _find(weights: Floats, ends: Doubles, target: float, side: Literal["left", "
     chunk, then where inside it; the length of the row if nowhere."""
     chunk = int(np.searchsorted(ends, target, side=side))
     before = 0.0 if chunk == 0 else ends[chunk - 1]
-    start = chunk * _CHUNK
-    inside = np.cumsum(weights[start : start + _CHUNK], dtype=np.float64)
+    start = chunk * CHUNK
+    inside = np.cumsum(weights[start : start + CHUNK], dtype=np.float64)
     return start + int(np.searchsorted(inside, target - before, side=side))
 
 
 def _chunk_ends(weights: Floats) -> Doubles:
     """The cumulative weight at the end of each chunk; the last is the sum of all."""
-    starts = np.arange(0, weights.shape[0], _CHUNK)
-    return np.cumsum(np.add.reduceat(weights, starts), dtype=np.float64)
+    return np.cumsum(chunk_sums(weights), dtype=np.float64)
 
 
 def _cut_to_nucleus(weights: Floats, top_p: float) -> None:
@@ -183,8 +178,8 @@ def _cut_to_nucleus(weights: Floats, top_p: float) -> None:
 def _logprobs(logits: Floats, token_id: int, num_top: int) -> TokenLogprobs:
     """Log softmax of the raw logits [V], before masks, penalties and temperature. Alternatives
     come likeliest first, the lowest id among equals."""
-    maximum = float(logits.max())
-    logsumexp = maximum + math.log(_chunk_ends(_weights(logits, maximum, 1.0))[-1])
+    best, _, sums = softmax_row(logits, 1.0)
+    logsumexp = float(logits[best]) + math.log(np.sum(sums, dtype=np.float64))
     likely = _largest(logits, num_top)
     values = np.maximum(logits[likely].astype(np.float64) - logsumexp, LOGPROB_FLOOR)
     top = list(zip(likely.tolist(), values.tolist(), strict=True))
@@ -196,7 +191,7 @@ def _largest(logits: Floats, count: int) -> NDArray[np.intp]:
     so only few are sorted."""
     if count == 0:
         return np.empty(0, np.intp)
-    maxima = np.maximum.reduceat(logits, np.arange(0, logits.shape[0], _CHUNK))
+    maxima = np.maximum.reduceat(logits, np.arange(0, logits.shape[0], CHUNK))
     bound = -np.inf if count > maxima.shape[0] else np.partition(maxima, -count)[-count]
     likely = np.flatnonzero(logits >= bound)
     return likely[np.argsort(-logits[likely], kind="stable")[:count]]

@@ -13,13 +13,13 @@ from torch.nn import functional as F
 ROW_MULTIPLE = 8
 
 
-def pad_rows(x: Tensor) -> Tensor:
-    """[..., M, d] -> the same with zero rows behind, up to a multiple of ROW_MULTIPLE."""
-    missing = -x.shape[-2] % ROW_MULTIPLE
+def pad_rows(x: Tensor, multiple: int = ROW_MULTIPLE) -> Tensor:
+    """[..., M, d] -> the same with zero rows behind, up to a multiple of rows."""
+    missing = -x.shape[-2] % multiple
     return F.pad(x, (0, 0, 0, missing)) if missing else x
 
 
-def pad_ids(x: Tensor) -> Tensor:
-    """[M] -> the same with zeros behind, up to a multiple of ROW_MULTIPLE."""
-    missing = -x.shape[0] % ROW_MULTIPLE
+def pad_ids(x: Tensor, multiple: int = ROW_MULTIPLE) -> Tensor:
+    """[M] -> the same with zeros behind, up to a multiple of rows."""
+    missing = -x.shape[0] % multiple
     return F.pad(x, (0, missing)) if missing else x

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from whalefall.engine.config import BLOCK_SIZE
+from whalefall.engine.kernels.key_group import KeyGroup
 from whalefall.engine.kernels.reference.mla_attention import KEY_TILE
 from whalefall.engine.models.batch import ForwardBatch, SequenceSlice
 
@@ -19,36 +21,6 @@ _QUERY_TILE = 64
 """Queries of one prompt that share a gather of keys."""
 _GATHERED_KEYS_MAX = 32768
 """Keys in one group over all its sequences: bounds the memory of a gather."""
-
-
-@dataclass(frozen=True)
-class KeyGroup:
-    """G sequences with Q queries each, over S key slots."""
-
-    rows: Tensor
-    """int64 [G * Q]: rows of the batch, sequence after sequence."""
-    slots: Tensor
-    """int64 [G, S]: cache slot of each position; past the end, a slot that the query itself filled,
-    so that what is read there is finite."""
-    hidden: Tensor
-    """bool [G, Q, S]: keys after the query, and padding."""
-    is_sparse: bool
-    """Every query sees more than index_topk keys, so the indexer chooses."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """G, Q, S."""
-        G, Q, S = self.hidden.shape
-        return G, Q, S
-
-
-@dataclass(frozen=True)
-class _Query:
-    """A decode: one row of the batch and what it may look at."""
-
-    row: int
-    position: int
-    sequence: SequenceSlice
 
 
 @dataclass(frozen=True)
@@ -60,30 +32,32 @@ class AttentionPlan:
         return any(group.is_sparse for group in self.groups)
 
 
-def plan_attention(batch: ForwardBatch, index_topk: int | None) -> AttentionPlan:
-    """index_topk None: nobody asks an indexer."""
+def plan_attention(
+    batch: ForwardBatch, index_topk: int | None, *, is_ragged: bool = False
+) -> AttentionPlan:
+    """index_topk None: nobody asks an indexer. Unless `is_ragged`, decodes are grouped by length:
+    kernels that gather keys compute as many for each as the longest one has."""
     groups: list[KeyGroup] = []
-    singles: dict[tuple[bool, int], list[_Query]] = {}
+    decodes: dict[tuple[bool, int], list[SequenceSlice]] = {}
     for sequence in batch.sequences:
         if sequence.query_len == 1:
-            query = _Query(sequence.query_start, sequence.context_len, sequence)
-            is_sparse = index_topk is not None and query.position >= index_topk
-            key = (is_sparse, _padded(query.position + 1))
-            singles.setdefault(key, []).append(query)
+            is_sparse = index_topk is not None and sequence.context_len >= index_topk
+            num_tiles = 0 if is_ragged else sequence.context_len // KEY_TILE
+            decodes.setdefault((is_sparse, num_tiles), []).append(sequence)
         else:
             groups += _prompt_groups(sequence, index_topk)
-    for (is_sparse, num_slots), queries in singles.items():
-        step = max(1, _GATHERED_KEYS_MAX // num_slots)
-        for start in range(0, len(queries), step):
-            groups.append(_decode_group(queries[start : start + step], num_slots, is_sparse))
+    for (is_sparse, num_tiles), sequences in decodes.items():
+        gathered = (num_tiles + 1) * KEY_TILE
+        step = len(sequences) if is_ragged else max(1, _GATHERED_KEYS_MAX // gathered)
+        for start in range(0, len(sequences), step):
+            groups.append(_decode_group(sequences[start : start + step], is_sparse))
     return AttentionPlan(tuple(groups))
 
 
 def slots_of(block_table: Tensor, num_tokens: int) -> Tensor:
-    """Cache slots of a sequence's first tokens: int64 [num_tokens]."""
-    num_blocks = -(-num_tokens // BLOCK_SIZE)
-    first = block_table[:num_blocks, None] * BLOCK_SIZE
-    return (first + torch.arange(BLOCK_SIZE)).view(-1)[:num_tokens]
+    """Cache slots of a sequence's first tokens: int64 [..., B] -> int64 [..., num_tokens]."""
+    first = block_table.unsqueeze(-1) * BLOCK_SIZE
+    return (first + torch.arange(BLOCK_SIZE)).flatten(-2)[..., :num_tokens]
 
 
 def _prompt_groups(sequence: SequenceSlice, index_topk: int | None) -> list[KeyGroup]:
@@ -95,29 +69,18 @@ def _prompt_groups(sequence: SequenceSlice, index_topk: int | None) -> list[KeyG
     groups = []
     for first, limit, is_sparse in tiles:
         positions = torch.arange(first, min(first + _QUERY_TILE, limit))
-        last = int(positions[-1])
-        keys = _pad_slots(slots[: last + 1], _padded(last + 1))
-        hidden = torch.arange(keys.shape[0]) > positions[:, None]
+        counts = positions + 1
         rows = positions - start + sequence.query_start
-        groups.append(KeyGroup(rows, keys[None], hidden[None], is_sparse))
+        groups.append(KeyGroup(rows, slots[None, : int(counts[-1])], counts, is_sparse))
     return groups
 
 
-def _decode_group(queries: list[_Query], num_slots: int, is_sparse: bool) -> KeyGroup:
-    slots = [
-        _pad_slots(slots_of(query.sequence.block_table, query.position + 1), num_slots)
-        for query in queries
-    ]
-    positions = torch.tensor([query.position for query in queries])
-    hidden = torch.arange(num_slots) > positions[:, None, None]
-    rows = torch.tensor([query.row for query in queries])
-    return KeyGroup(rows, torch.stack(slots), hidden, is_sparse)
-
-
-def _padded(num_keys: int) -> int:
-    return -(-num_keys // KEY_TILE) * KEY_TILE
-
-
-def _pad_slots(slots: Tensor, size: int) -> Tensor:
-    """Repeat the last slot: it belongs to a query of this pass and was just written."""
-    return torch.cat((slots, slots[-1:].expand(size - slots.shape[0])))
+def _decode_group(sequences: list[SequenceSlice], is_sparse: bool) -> KeyGroup:
+    counts = torch.tensor([sequence.context_len + 1 for sequence in sequences])
+    rows = torch.tensor([sequence.query_start for sequence in sequences])
+    num_slots = int(counts.max())
+    tables = pad_sequence([sequence.block_table for sequence in sequences], batch_first=True)
+    slots = slots_of(tables, num_slots)
+    if len(sequences) > 1:
+        slots = slots.where(torch.arange(num_slots) < counts[:, None], slots[:, :1])
+    return KeyGroup(rows, slots, counts, is_sparse)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+
+from whalefall.engine.kernels.layer_parts import Product
 
 _SHARE_MAX = 0.75
 """With more distinct rows than this share of all, looking them up is not worth it."""
@@ -23,9 +24,9 @@ class DistinctRows:
     row_of: Tensor
     """int64 [N]: where each row of the whole weight is found."""
 
-    def linear(self, x: Tensor) -> Tensor:
-        """[M, d] -> [M, N], as F.linear with the whole weight."""
-        return F.linear(x, self.weight).index_select(-1, self.row_of)
+    def spread(self, product: Product) -> Product:
+        """From the product with the distinct rows, the one with all: [M, d] -> [M, N]."""
+        return lambda x: product(x).index_select(-1, self.row_of)
 
 
 def distinct_rows(weight: Tensor) -> DistinctRows | None:

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from whalefall.engine.config import ModelConfig
+from whalefall.engine.kernels.kernel_set import REFERENCE, KernelSet, freeze_children
+from whalefall.engine.kernels.key_group import KeyGroup
+from whalefall.engine.kernels.layer_parts import IndexerParts
 from whalefall.engine.kernels.reference.indexer_scores import indexer_scores
-from whalefall.engine.kernels.reference.rotary_half_split import rotary_half_split
-from whalefall.engine.kernels.reference.select_top_k import select_top_k
-from whalefall.engine.layers.attention_plan import KeyGroup
 from whalefall.engine.layers.linear import Float32Linear, Linear
 from whalefall.engine.layers.norm import LayerNorm
 from whalefall.engine.layers.rotary import Rotation
@@ -33,6 +33,26 @@ class Indexer(nn.Module):
         self.k_norm = LayerNorm(self.head_dim)
         self.weights_proj = Float32Linear(config.hidden_size, self.num_heads)
         self.scale = self.num_heads**-0.5 * self.head_dim**-0.5
+        self._kernels = REFERENCE
+
+    def freeze(self, kernels: KernelSet) -> None:
+        self._kernels = kernels
+        freeze_children(self, kernels)
+
+    def parts(self) -> IndexerParts:
+        """For a kernel that computes a whole layer. Frozen before."""
+        return IndexerParts(
+            query=self.wq_b.product,
+            key=self.wk.product,
+            weights=self.weights_proj.product,
+            norm_weight=self.k_norm.weight.data,
+            norm_bias=self.k_norm.bias.data,
+            norm_eps=self.k_norm.eps,
+            scale=self.scale,
+            num_heads=self.num_heads,
+            head_dim=self.head_dim,
+            top_k=self.index_topk,
+        )
 
     def keys(self, x: Tensor, rotation: Rotation) -> Tensor:
         """x [..., T, d] -> fp32 [..., T, index_head_dim], as the cache keeps them."""
@@ -56,13 +76,12 @@ class Indexer(nn.Module):
         self, queries: tuple[Tensor, Tensor], group: KeyGroup, index_key: Tensor
     ) -> Tensor:
         """queries as `queries` gave them for the whole batch, index_key [num_slots, D] of this
-        layer -> int64 [G * Q, index_topk]: positions in each query's own sequence, ascending."""
-        G, Q, S = group.shape
-        query, head_weights = (part[group.rows].view(G, Q, *part.shape[1:]) for part in queries)
-        keys = index_key.index_select(0, group.slots.flatten()).view(G, S, -1)
-        scores = indexer_scores(query, keys, head_weights).masked_fill(group.hidden, -torch.inf)
-        return select_top_k(scores.view(G * Q, S), self.index_topk)
+        layer -> int64 [N, index_topk]: positions in each query's own sequence, ascending."""
+        query, head_weights = (part[group.rows] for part in queries)
+        scores = self._kernels.paged_indexer_scores(
+            query, head_weights, index_key, group.slots, group.counts
+        )
+        return self._kernels.select_top_k(scores, self.index_topk)
 
     def _rotate(self, x: Tensor, rotation: Rotation) -> Tensor:
-        turned = rotary_half_split(x[..., : self.rope_dim], rotation.cos, rotation.sin)
-        return torch.cat((turned, x[..., self.rope_dim :]), dim=-1)
+        return self._kernels.rotary_half_split(x, rotation.cos, rotation.sin)

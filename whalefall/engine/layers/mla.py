@@ -14,10 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from whalefall.engine.config import ModelConfig
-from whalefall.engine.kernels.reference.mla_attention import KEY_TILE, mla_attention
-from whalefall.engine.kernels.reference.rotary_interleaved import rotary_interleaved
+from whalefall.engine.kernels.kernel_set import REFERENCE, KernelSet, freeze_children
+from whalefall.engine.kernels.key_group import KeyGroup
+from whalefall.engine.kernels.layer_parts import AttentionParts, Product
+from whalefall.engine.kernels.reference.head_linear import head_linear
 from whalefall.engine.kernels.reference.select_top_k import select_top_k
-from whalefall.engine.layers.attention_plan import AttentionPlan, KeyGroup
+from whalefall.engine.layers.attention_plan import AttentionPlan
 from whalefall.engine.layers.indexer import Indexer
 from whalefall.engine.layers.linear import Linear
 from whalefall.engine.layers.norm import RMSNorm
@@ -58,8 +60,7 @@ class KeyChoice:
         if self.is_injected:
             return
         places = torch.arange(self.key_positions.shape[1])
-        visible = (~group.hidden).sum(-1).view(-1, 1)
-        self.key_positions[group.rows] = places.where(places < visible, -1)
+        self.key_positions[group.rows] = places.where(places < group.counts[:, None], -1)
 
 
 class MLA(nn.Module):
@@ -84,6 +85,39 @@ class MLA(nn.Module):
         self.kv_b_proj = Linear(self.kv_lora_rank, self.num_heads * (self.nope_dim + self.v_dim))
         self.o_proj = Linear(self.num_heads * self.v_dim, d)
         self.indexer = Indexer(config) if config.has_indexer else None
+        self._kernels = REFERENCE
+        self._absorbed: tuple[Product, Product] | None = None
+
+    def freeze(self, kernels: KernelSet) -> None:
+        self._kernels = kernels
+        freeze_children(self, kernels)
+        up_key, up_value = self._up_projections()
+        prepare = kernels.prepare_head_linear
+        self._absorbed = prepare(up_key.detach()), prepare(up_value.detach())
+
+    def parts(self) -> AttentionParts:
+        """For a kernel that computes a whole layer. Frozen before."""
+        assert self._absorbed is not None, "the layer has not been frozen"
+        has_latent = self.has_query_latent
+        return AttentionParts(
+            query_down=self.q_a_proj.product if has_latent else None,
+            query_norm=self.q_a_layernorm.weight.data if has_latent else None,
+            query_up=self.q_b_proj.product if has_latent else self.q_proj.product,
+            key_value_down=self.kv_a_proj_with_mqa.product,
+            key_value_norm=self.kv_a_layernorm.weight.data,
+            norm_eps=self.kv_a_layernorm.eps,
+            absorb_key=self._absorbed[0],
+            absorb_value=self._absorbed[1],
+            output=self.o_proj.product,
+            indexer=None if self.indexer is None else self.indexer.parts(),
+            num_heads=self.num_heads,
+            nope_dim=self.nope_dim,
+            rope_dim=self.rope_dim,
+            v_dim=self.v_dim,
+            query_rank=self.q_a_layernorm.weight.shape[0] if has_latent else 0,
+            key_value_rank=self.kv_lora_rank,
+            scale=self.scale,
+        )
 
     def query_latent(self, x: Tensor) -> Tensor:
         """x [..., T, d] -> [..., T, q_lora_rank], or x itself for a model without query latent."""
@@ -95,13 +129,14 @@ class MLA(nn.Module):
         query = project(query_latent).unflatten(-1, (self.num_heads, -1))
         q_nope, q_rope = query.split((self.nope_dim, self.rope_dim), dim=-1)
         turn = rotation.over_heads()
-        return q_nope, rotary_interleaved(q_rope, turn.cos, turn.sin)
+        return q_nope, self._kernels.rotary_interleaved(q_rope, turn.cos, turn.sin)
 
     def latents(self, x: Tensor, rotation: Rotation) -> tuple[Tensor, Tensor]:
         """-> latent [..., T, kv_lora_rank], normed; rope key [..., T, rope], rotated, not normed.
         This is what the cache keeps of a token."""
         latent, k_rope = self.kv_a_proj_with_mqa(x).split((self.kv_lora_rank, self.rope_dim), -1)
-        return self.kv_a_layernorm(latent), rotary_interleaved(k_rope, rotation.cos, rotation.sin)
+        turned = self._kernels.rotary_interleaved(k_rope, rotation.cos, rotation.sin)
+        return self.kv_a_layernorm(latent), turned
 
     def forward_dense(
         self, x: Tensor, rotation: Rotation, key_positions: Tensor | None = None
@@ -141,8 +176,7 @@ class MLA(nn.Module):
         already. Rows from T on are padding, and zero before the output projection."""
         query_latent = self.query_latent(x)
         q_nope, q_rope = self.queries(query_latent, context.rotation)
-        up_key, up_value = self._up_projections()
-        q_latent = torch.bmm(q_nope.transpose(0, 1), up_key).transpose(0, 1)
+        q_latent = self._into_latent(q_nope)
         index_queries = None
         if self.indexer is not None and context.plan.has_sparse:
             index_queries = self.indexer.queries(x, query_latent, context.rotation)
@@ -151,8 +185,7 @@ class MLA(nn.Module):
             positions = self._choose(group, index_queries, cache, choice)
             query = q_latent[group.rows], q_rope[group.rows]
             attended[group.rows] = self._attend(query, group, positions, cache)
-        values = torch.bmm(attended.to(x.dtype).transpose(0, 1), up_value)
-        return self.o_proj(values.transpose(0, 1).flatten(-2))
+        return self.o_proj(self._out_of_latent(attended.to(x.dtype)).flatten(-2))
 
     def _choose(
         self,
@@ -161,7 +194,7 @@ class MLA(nn.Module):
         cache: LayerCache,
         choice: KeyChoice | None,
     ) -> Tensor | None:
-        """Key positions int64 [G * Q, index_topk] of a sparse group, None for a dense one."""
+        """Key positions int64 [N, index_topk] of a sparse group, None for a dense one."""
         if choice is not None and not group.is_sparse:
             choice.record_dense(group)
         if not group.is_sparse:
@@ -183,26 +216,30 @@ class MLA(nn.Module):
         positions: Tensor | None,
         cache: LayerCache,
     ) -> Tensor:
-        """query [N, H, R] and [N, H, rope] of the group's N = G * Q rows -> fp32 [N, H, R]."""
-        if positions is None:
-            slots, hidden = group.slots, group.hidden.repeat_interleave(self.num_heads, dim=1)
-        else:
-            slots, hidden = _gathered_slots(group, positions)
-        G, S = slots.shape
-        flat = slots.flatten()
-        keys = (
-            cache.latent.index_select(0, flat).view(G, S, -1),
-            cache.rope_key.index_select(0, flat).view(G, S, -1),
-        )
-        shaped = query[0].reshape(G, -1, self.kv_lora_rank), query[1].reshape(G, -1, self.rope_dim)
-        out = mla_attention(shaped, keys, hidden, self.scale)
-        return out.reshape(-1, self.num_heads, self.kv_lora_rank)
+        """query [N, H, R] and [N, H, rope] of the group's rows -> fp32 [N, H, R]."""
+        slots, counts = group.slots, group.counts
+        if positions is not None:
+            slots, counts = _chosen_slots(group, positions)
+        keys = cache.latent, cache.rope_key
+        return self._kernels.paged_mla_attention(query, keys, slots, counts, self.scale)
+
+    def _into_latent(self, q_nope: Tensor) -> Tensor:
+        """[P, H, nope] -> [P, H, R]."""
+        if self._absorbed is not None:
+            return self._absorbed[0](q_nope)
+        return head_linear(q_nope, self._up_projections()[0])
+
+    def _out_of_latent(self, attended: Tensor) -> Tensor:
+        """[P, H, R] -> [P, H, v]."""
+        if self._absorbed is not None:
+            return self._absorbed[1](attended)
+        return head_linear(attended, self._up_projections()[1])
 
     def _up_projections(self) -> tuple[Tensor, Tensor]:
-        """kv_b_proj by head: [H, nope, R], which turns a query towards latents, and [H, R, v],
+        """kv_b_proj by head: [H, R, nope], which turns a query towards latents, and [H, v, R],
         which turns a sum of latents into values."""
         per_head = self.kv_b_proj.weight.view(self.num_heads, -1, self.kv_lora_rank)
-        return per_head[:, : self.nope_dim], per_head[:, self.nope_dim :].transpose(1, 2)
+        return per_head[:, : self.nope_dim].transpose(1, 2), per_head[:, self.nope_dim :]
 
     def probe_indexer(self, x: Tensor, rotation: Rotation) -> IndexerProbe:
         """x [B, T, d], the layer's normed input; it is detached, so only the indexer learns."""
@@ -257,14 +294,14 @@ def _store(storage: Tensor, slot_mapping: Tensor, values: Tensor) -> None:
     storage.index_copy_(0, slot_mapping, values.to(storage.dtype))
 
 
-def _gathered_slots(group: KeyGroup, positions: Tensor) -> tuple[Tensor, Tensor]:
-    """Slots int64 [N, S] of the chosen positions [N, k], padded to whole tiles, and
-    hidden bool [N, 1, S]. Absent choices and padding repeat the row's first choice."""
-    Q = group.shape[1]
-    padded = F.pad(positions, (0, -positions.shape[1] % KEY_TILE), value=-1)
-    hidden = padded < 0
-    table = group.slots.repeat_interleave(Q, dim=0)
-    return table.gather(1, padded.where(~hidden, padded[:, :1])), hidden.unsqueeze(1)
+def _chosen_slots(group: KeyGroup, positions: Tensor) -> tuple[Tensor, Tensor]:
+    """Slots int64 [N, k] of the chosen positions [N, k], and how many were chosen, int64 [N].
+    Absent choices repeat the row's first one."""
+    is_chosen = positions >= 0
+    N, G = positions.shape[0], group.slots.shape[0]
+    table = group.slots if G == N else group.slots.repeat_interleave(N // G, dim=0)
+    slots = table.gather(1, positions.where(is_chosen, positions[:, :1]))
+    return slots, is_chosen.sum(-1)
 
 
 def _mask_of(key_positions: Tensor, num_keys: int) -> Tensor:

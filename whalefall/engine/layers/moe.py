@@ -7,8 +7,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from whalefall.engine.config import ModelConfig
+from whalefall.engine.kernels.kernel_set import REFERENCE, KernelSet, MLPWeights
+from whalefall.engine.kernels.layer_parts import Mixture, MixtureParts, Product
 from whalefall.engine.kernels.reference.moe_experts import moe_experts
-from whalefall.engine.kernels.reference.moe_gate import GateRule, moe_gate
+from whalefall.engine.kernels.reference.moe_gate import GateRule
 from whalefall.engine.layers.linear import Linear
 
 
@@ -20,20 +22,29 @@ class MLP(nn.Module):
         self.gate_proj = Linear(dim, intermediate_size)
         self.up_proj = Linear(dim, intermediate_size)
         self.down_proj = Linear(intermediate_size, dim)
-        self._gate_up: Tensor | None = None
+        self._product: Product | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., dim] -> [..., dim]."""
-        if self._gate_up is None:
+        if self._product is None:
             return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
-        gate, up = F.linear(x, self._gate_up).chunk(2, dim=-1)
-        return self.down_proj(F.silu(gate) * up)
+        return self._product(x)
 
-    def freeze(self) -> None:
+    def freeze(self, kernels: KernelSet) -> None:
+        self._product = kernels.prepare_mlp(*self.joined())
+
+    @property
+    def product(self) -> Product:
+        """As it was prepared."""
+        assert self._product is not None, "the block has not been frozen"
+        return self._product
+
+    def joined(self) -> MLPWeights:
         """Lay gate_proj and up_proj out as one matrix, of which both become views: one product
         instead of two. The rows, and so the results, are the same."""
-        self._gate_up = torch.cat((self.gate_proj.weight.data, self.up_proj.weight.data))
-        self.gate_proj.weight.data, self.up_proj.weight.data = self._gate_up.chunk(2)
+        gate_up = torch.cat((self.gate_proj.weight.data, self.up_proj.weight.data))
+        self.gate_proj.weight.data, self.up_proj.weight.data = gate_up.chunk(2)
+        return gate_up, self.down_proj.weight.data
 
 
 class Gate(nn.Module):
@@ -57,11 +68,27 @@ class Gate(nn.Module):
             norm_topk_prob=config.norm_topk_prob,
             routed_scaling_factor=config.routed_scaling_factor,
         )
+        self._product: Product | None = None
+        self._kernels = REFERENCE
+
+    def freeze(self, kernels: KernelSet) -> None:
+        self._kernels = kernels
+        self._product = kernels.prepare_linear(self.weight.data.float())
+
+    @property
+    def product(self) -> Product:
+        """The logits, as they were prepared."""
+        assert self._product is not None, "the gate has not been frozen"
+        return self._product
 
     def forward(self, x: Tensor, expert_ids: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """x [T, d] -> ids int64 [T, K] ascending, weights fp32 [T, K], scores fp32 [T, E]."""
-        logits = F.linear(x.float(), self.weight.float())
-        return moe_gate(logits, self.e_score_correction_bias, self.rule, expert_ids)
+        if self._product is None:
+            logits = F.linear(x.float(), self.weight.float())
+        else:
+            logits = self._product(x.float())
+        bias = self.e_score_correction_bias
+        return self._kernels.moe_gate(logits, bias, self.rule, expert_ids)
 
 
 class MoE(nn.Module):
@@ -77,13 +104,36 @@ class MoE(nn.Module):
             if config.n_shared_experts
             else None
         )
+        self._mixture: Mixture | None = None
+
+    def freeze(self, kernels: KernelSet) -> None:
+        self.gate.freeze(kernels)
+        if self.shared_experts is not None:
+            self.shared_experts.freeze(kernels)
+        experts = [each.joined() for each in self.experts if isinstance(each, MLP)]
+        self._mixture = kernels.prepare_experts(experts)
+
+    def parts(self) -> MixtureParts:
+        """For a kernel that computes a whole layer. Frozen before."""
+        assert self._mixture is not None, "the experts have not been frozen"
+        return MixtureParts(
+            router=self.gate.product,
+            bias=self.gate.e_score_correction_bias,
+            rule=self.gate.rule,
+            num_experts=len(self.experts),
+            experts=self._mixture,
+            shared=None if self.shared_experts is None else self.shared_experts.product,
+        )
 
     def forward(self, x: Tensor, expert_ids: Tensor, expert_weights: Tensor) -> Tensor:
         """x [P, d]; expert_ids, expert_weights [T, K] with T <= P -> [P, d].
 
         Rows from T on are padding: they take the shared expert only, and are never read."""
         T = expert_ids.shape[0]
-        routed = moe_experts(x[:T], expert_ids, expert_weights, list(self.experts))
+        if self._mixture is None:
+            routed = moe_experts(x[:T], expert_ids, expert_weights, list(self.experts))
+        else:
+            routed = self._mixture(x[:T], expert_ids, expert_weights)
         if T < x.shape[0]:
             routed = F.pad(routed, (0, 0, 0, x.shape[0] - T))
         if self.shared_experts is not None:

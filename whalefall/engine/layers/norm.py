@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from whalefall.engine.kernels.reference.rms_norm import rms_norm
+from whalefall.engine.kernels.kernel_set import REFERENCE, KernelSet
 
 
 class RMSNorm(nn.Module):
@@ -14,10 +13,14 @@ class RMSNorm(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(dim))
         self.eps = eps
+        self._kernels = REFERENCE
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., dim] -> [..., dim], same dtype."""
-        return rms_norm(x, self.weight, self.eps)
+        return self._kernels.rms_norm(x, self.weight, self.eps)
+
+    def freeze(self, kernels: KernelSet) -> None:
+        self._kernels = kernels
 
 
 class LayerNorm(nn.Module):
@@ -28,8 +31,12 @@ class LayerNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(dim))
         self.bias = nn.Parameter(torch.zeros(dim))
         self.eps = eps
+        self._kernels = REFERENCE
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., dim] any dtype -> [..., dim] fp32."""
         weight, bias = self.weight.float(), self.bias.float()
-        return F.layer_norm(x.float(), weight.shape, weight, bias, self.eps)
+        return self._kernels.layer_norm(x.float(), weight, bias, self.eps)
+
+    def freeze(self, kernels: KernelSet) -> None:
+        self._kernels = kernels

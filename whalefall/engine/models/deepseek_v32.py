@@ -12,9 +12,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from whalefall.engine.config import ModelConfig
+from whalefall.engine.kernels.kernel_set import (
+    REFERENCE,
+    KernelSet,
+    LayerForward,
+    freeze_children,
+)
+from whalefall.engine.kernels.layer_parts import LayerParts, Product
 from whalefall.engine.kernels.row_padding import pad_ids, pad_rows
 from whalefall.engine.layers.attention_plan import plan_attention
-from whalefall.engine.layers.distinct_rows import DistinctRows, distinct_rows
+from whalefall.engine.layers.distinct_rows import distinct_rows
 from whalefall.engine.layers.linear import Linear
 from whalefall.engine.layers.mla import MLA, IndexerProbe, KeyChoice, PagedPass
 from whalefall.engine.layers.moe import MLP, MoE
@@ -62,6 +69,25 @@ class DecoderLayer(nn.Module):
             else MLP(config.hidden_size, config.intermediate_size)
         )
 
+        self._whole: LayerForward | None = None
+
+    def freeze(self, kernels: KernelSet) -> None:
+        freeze_children(self, kernels)
+        if kernels.prepare_layer is not None:
+            self._whole = kernels.prepare_layer(self._parts())
+        else:
+            self._whole = None
+
+    def _parts(self) -> LayerParts:
+        return LayerParts(
+            width=self.input_layernorm.weight.shape[0],
+            norm_eps=self.input_layernorm.eps,
+            input_norm=self.input_layernorm.weight.data,
+            post_norm=self.post_attention_layernorm.weight.data,
+            attention=self.self_attn.parts(),
+            feed_forward=self.mlp.product if isinstance(self.mlp, MLP) else self.mlp.parts(),
+        )
+
     def forward_dense(self, hidden: Tensor, context: DensePass) -> Tensor:
         """[B, T, d] -> [B, T, d]."""
         selections, index = context.selections, self.layer_index
@@ -89,6 +115,10 @@ class DecoderLayer(nn.Module):
         """[P, d] -> [P, d]; writes the batch's T tokens to the cache, then reads from it."""
         index, T = self.layer_index, batch.token_ids.shape[0]
         storage = cache.layer(index)
+        if self._whole is not None and selections is None:
+            rotation = context.rotation.cos, context.rotation.sin
+            stored = storage.latent, storage.rope_key, storage.index_key
+            return self._whole(hidden, rotation, batch.slot_mapping, context.plan.groups, stored)
         x = self.input_layernorm(hidden)
         self.self_attn.write_cache(x, context.rotation, batch.slot_mapping, storage)
         choice = self._key_choice(T, selections)
@@ -140,6 +170,10 @@ class SharedHead(nn.Module):
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.head = Linear(config.hidden_size, config.vocab_size)
 
+    def freeze(self, kernels: KernelSet) -> None:
+        """The head is the main model's, which prepares it."""
+        self.norm.freeze(kernels)
+
 
 class MTPLayer(DecoderLayer):
     """Predicts one token further: from the hidden state at t and token t + 1, token t + 2."""
@@ -169,6 +203,10 @@ class DeepseekV32Model(nn.Module):
             self.layers.append(MTPLayer(config, config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
+    def freeze(self, kernels: KernelSet) -> None:
+        self.norm.freeze(kernels)
+        freeze_children(self.layers, kernels)
+
 
 class DeepseekV32ForCausalLM(nn.Module):
     """Construction leaves matrices uninitialised: call `initialize`, or load a checkpoint."""
@@ -179,8 +217,9 @@ class DeepseekV32ForCausalLM(nn.Module):
         self.model = DeepseekV32Model(config)
         self.lm_head = Linear(config.hidden_size, config.vocab_size)
         self.rotary = RotaryTable(config)
-        self._is_frozen = False
-        self._distinct_head: DistinctRows | None = None
+        self.kernels = REFERENCE
+        """What it runs with once frozen."""
+        self._head: Product | None = None
         self.share_weights()
 
     def share_weights(self) -> None:
@@ -192,14 +231,15 @@ class DeepseekV32ForCausalLM(nn.Module):
             mtp.embed_tokens.weight = _parameter(self.model.embed_tokens)
             mtp.shared_head.head.weight = self.lm_head.weight
 
-    def freeze(self) -> None:
+    def freeze(self, kernels: KernelSet = REFERENCE) -> None:
         """No more training: prepare what serving profits from. Weights must not change later."""
-        self._is_frozen = True
+        self.kernels = kernels
         self.eval().requires_grad_(False)
-        for module in self.modules():
-            if isinstance(module, MLP):
-                module.freeze()
-        self._distinct_head = distinct_rows(self.lm_head.weight)
+        self.model.freeze(kernels)
+        distinct = distinct_rows(self.lm_head.weight)
+        weight = self.lm_head.weight.data if distinct is None else distinct.weight
+        product = kernels.prepare_linear(weight)
+        self._head = product if distinct is None else distinct.spread(product)
 
     @property
     def decoder_layers(self) -> list[DecoderLayer]:
@@ -225,7 +265,7 @@ class DeepseekV32ForCausalLM(nn.Module):
         """Cast the parameters, except those that decide discrete choices: they stay in fp32."""
         for name, parameter in self.named_parameters():
             parameter.data = parameter.data.to(parameter_dtype(name, dtype))
-        if self._is_frozen:
+        if self._head is not None:
             self.freeze()
 
     def forward_dense(
@@ -292,7 +332,7 @@ class DeepseekV32ForCausalLM(nn.Module):
 
         Batch-invariant: a token's result has the same bits whatever chunk or batch it came in."""
         context = self._paged_pass(batch)
-        hidden = self.model.embed_tokens(pad_ids(batch.token_ids))
+        hidden = self.model.embed_tokens(self._padded_ids(batch.token_ids))
         for layer in self.decoder_layers:
             hidden = layer.forward_paged(hidden, batch, context, cache, selections)
         return self.model.norm(hidden)[: batch.token_ids.shape[0]]
@@ -312,7 +352,8 @@ class DeepseekV32ForCausalLM(nn.Module):
         Fills the MTP layer's part of the same slots, so it runs for prompt tokens too."""
         mtp = self.mtp_layer
         assert mtp is not None, "the model has no MTP layer"
-        combined = mtp.combine(pad_rows(hidden), mtp.embed_tokens(pad_ids(next_token_ids)))
+        padded = pad_rows(hidden, self.kernels.row_multiple)
+        combined = mtp.combine(padded, mtp.embed_tokens(self._padded_ids(next_token_ids)))
         context = self._paged_pass(batch)
         out = mtp.forward_paged(combined, batch, context, cache, selections)
         return mtp.shared_head.norm(out)[: batch.token_ids.shape[0]]
@@ -320,13 +361,16 @@ class DeepseekV32ForCausalLM(nn.Module):
     def compute_logits(self, hidden: Tensor) -> Tensor:
         """hidden [..., d] after the final norm -> fp32 [..., vocab]."""
         rows = hidden.reshape(-1, hidden.shape[-1])
-        head = self.lm_head if self._distinct_head is None else self._distinct_head.linear
-        logits = head(pad_rows(rows))[: rows.shape[0]]
+        head = self.lm_head if self._head is None else self._head
+        logits = head(pad_rows(rows, self.kernels.row_multiple))[: rows.shape[0]]
         return logits.float().view(*hidden.shape[:-1], -1)
 
     def _paged_pass(self, batch: ForwardBatch) -> PagedPass:
-        plan = plan_attention(batch, self.config.index_topk)
-        return PagedPass(self.rotary.at(pad_ids(batch.positions)), plan)
+        plan = plan_attention(batch, self.config.index_topk, is_ragged=self.kernels.is_ragged)
+        return PagedPass(self.rotary.at(self._padded_ids(batch.positions)), plan)
+
+    def _padded_ids(self, ids: Tensor) -> Tensor:
+        return pad_ids(ids, self.kernels.row_multiple)
 
     def _dense_pass(
         self, hidden: Tensor, selections: Selections | None, probe: DenseProbe | None

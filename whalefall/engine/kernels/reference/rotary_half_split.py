@@ -7,10 +7,13 @@ from torch import Tensor
 
 
 def rotary_half_split(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """x [..., D]; cos, sin fp32 [..., D/2], broadcastable to x's pairs -> [..., D], x's dtype.
+    """x [..., W]; cos, sin fp32 [..., D/2], broadcastable to x's pairs -> [..., W], x's dtype.
 
-    Dimensions (i, i + D/2) are one complex number turned by the i-th angle, in fp32."""
-    assert x.shape[-1] == 2 * cos.shape[-1] == 2 * sin.shape[-1]
-    real, imaginary = x.chunk(2, dim=-1)
+    Dimensions (i, i + D/2) are one complex number turned by the i-th angle, in fp32; those from D
+    on stay as they are."""
+    half = cos.shape[-1]
+    assert sin.shape[-1] == half
+    assert x.shape[-1] >= 2 * half
+    real, imaginary, rest = x.split((half, half, x.shape[-1] - 2 * half), dim=-1)
     turned = (real * cos - imaginary * sin, imaginary * cos + real * sin)
-    return torch.cat(turned, dim=-1).to(x.dtype)
+    return torch.cat((torch.cat(turned, dim=-1).to(x.dtype), rest), dim=-1)

@@ -1,0 +1,32 @@
+"""Layer normalisation over the last dimension, with weight and bias."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from whalefall.engine.kernels.cpu.library import NativeLibrary, rows_of
+
+
+def layer_norm(
+    library: NativeLibrary, x: Tensor, weight: Tensor, bias: Tensor, eps: float
+) -> Tensor:
+    """x fp32 [..., D], weight and bias fp32 [D] -> fp32 [..., D]."""
+    assert x.dtype == weight.dtype == bias.dtype == torch.float32
+    rows = rows_of(x)
+    M, D = rows.shape
+    assert weight.shape == bias.shape == (D,)
+    assert weight.is_contiguous()
+    assert bias.is_contiguous()
+    out = rows.new_empty((M, D))
+    library.layer_norm(
+        rows.data_ptr(),
+        rows.stride(0),
+        weight.data_ptr(),
+        bias.data_ptr(),
+        eps,
+        out.data_ptr(),
+        M,
+        D,
+    )
+    return out.view(x.shape)
