@@ -118,8 +118,7 @@ EXAMPLE_SKILLS: Mapping[str, ExampleSkill] = {
 CORPUS_EXAMPLE_SKILLS: Mapping[str, ExampleSkill] = {"old_tales": corpus.old_tales}
 
 MIXES: Mapping[str, Mapping[str, float]] = {
-    "copying": {"drill": 0.8, "json_answers": 0.1},
-    "short": {"drill": 0.1, "json_answers": 0.25, "near_needle": 0.01, "filled": 0.03},
+    "copying": {"drill": 0.5, "json_answers": 0.2},
     "all": {
         "drill": 0.08, "json_answers": 0.2, "tool_use": 0.08, "near_needle": 0.04, "filled": 0.04,
         "continued": 0.01, "old_tales": 0.01,
@@ -173,7 +172,7 @@ class Mixture:
 
     @cached_property
     def _exchange_skills(self) -> tuple[list[ExchangeSkill], list[float]]:
-        has_corpus = self.mix != "short" and self.world.corpus
+        has_corpus = self.mix != "copying" and self.world.corpus
         skills = {**EXCHANGE_SKILLS, **(CORPUS_EXCHANGE_SKILLS if has_corpus else {})}
         return [skill for skill, _ in skills.values()], [weight for _, weight in skills.values()]
 

@@ -33,10 +33,15 @@ _TOGETHER_MAX = 12
 
 @dataclass(frozen=True)
 class OptimizerSettings:
-    matrix_learning_rate: float = 0.02
+    matrix_learning_rate: float = 0.015
     matrix_momentum: float = 0.95
-    matrix_weight_decay: float = 0.01
+    matrix_weight_decay: float = 0.1
+    """Keeps what a layer adds in proportion to what it is added to."""
+    table_learning_rate: float = 6e-3
     learning_rate: float = 3e-3
+    """Of gates."""
+    vector_learning_rate: float = 3e-4
+    """Of norms."""
     betas: tuple[float, float] = (0.9, 0.98)
     weight_decay: float = 0.0
 
@@ -124,7 +129,10 @@ class Optimizer:
         self._settings = settings
         self._muon = Muon(matrices, settings, workers)
         self._adam = torch.optim.AdamW(
-            list(others.values()),
+            [
+                {"params": [parameter], "base_rate": _base_rate(name, parameter, settings)}
+                for name, parameter in others.items()
+            ],
             lr=settings.learning_rate,
             betas=settings.betas,
             weight_decay=settings.weight_decay,
@@ -133,7 +141,7 @@ class Optimizer:
 
     def step(self, scale: float) -> None:
         for group in self._adam.param_groups:
-            group["lr"] = self._settings.learning_rate * scale
+            group["lr"] = group["base_rate"] * scale
         self._adam.step()
         self._muon.step(scale)
         for parameter in self._parameters:
@@ -145,6 +153,12 @@ class Optimizer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._muon.load_state_dict(state["muon"])
         self._adam.load_state_dict(state["adam"])
+
+
+def _base_rate(name: str, parameter: Tensor, settings: OptimizerSettings) -> float:
+    if parameter.dim() < 2:
+        return settings.vector_learning_rate
+    return settings.table_learning_rate if "embed_tokens" in name else settings.learning_rate
 
 
 def is_matrix(name: str, parameter: Tensor) -> bool:

@@ -47,7 +47,7 @@ WHALEFALL_TINY = ModelConfig(
 
 
 QUICK = BatchPlan(window_examples=1024, batch_tokens_max=2048, example_tokens_max=1024)
-SHORT = BatchPlan(window_examples=1024, batch_tokens_max=4096, example_tokens_max=1024)
+SHORT = BatchPlan(window_examples=1024, batch_tokens_max=3072, example_tokens_max=1024)
 LONG = BatchPlan(window_examples=48, batch_tokens_max=16_640, example_tokens_max=8_320)
 HALF_LONG = BatchPlan(window_examples=48, batch_tokens_max=8_320, example_tokens_max=4_160)
 
@@ -78,16 +78,15 @@ class Phase:
 
 
 PHASES = (
-    (Phase("first", mix="short", plan=QUICK, decay_share=0.0), 0.17),
-    (Phase("copying", mix="copying", plan=QUICK, warmup_steps=20, decay_share=0.0), 0.10),
-    (Phase("main", warmup_steps=1), 0.43),
-    (Phase("long", mix="long", plan=LONG, warmup_steps=5, decay_share=0.7, peak=0.3), 0.13),
-    (Phase("mtp", part="mtp", decay_share=0.6), 0.06),
+    (Phase("copying", mix="copying", plan=QUICK, decay_share=0.0), 0.13),
+    (Phase("main", warmup_steps=1), 0.57),
+    (Phase("long", mix="long", plan=LONG, warmup_steps=5, decay_share=0.7, peak=0.3), 0.14),
+    (Phase("mtp", part="mtp", decay_share=0.6), 0.07),
     (Phase("indexer", part="indexer", mix="long", plan=HALF_LONG, warmup_steps=5), 0.06),
-    (Phase("sparse", is_sparse=True, mix="long", plan=LONG, warmup_steps=2, peak=0.05), 0.05),
+    (Phase("sparse", is_sparse=True, mix="long", plan=LONG, warmup_steps=2, peak=0.05), 0.03),
 )
-"""The recipe of V3.2 in small, with each phase's share of the time: dense training, on short texts
-and drills in copying in small steps and then on everything, the context stretched, the MTP layer,
+"""The recipe of V3.2 in small, with each phase's share of the time: dense training, with many
+drills in copying in small steps and then on everything, the context stretched, the MTP layer,
 then the indexers warmed up on what dense attention looks at, and a last stretch in which the model
 gets used to the chosen keys."""
 

@@ -87,6 +87,7 @@ class Trainer:
         model.initialize(recipe.seed)
         rare_rows = RareRows(vocabulary, forms, recipe.model.hidden_size, recipe.seed)
         rare_rows.initialize(model.model.embed_tokens.weight)
+        start_quietly(model)
         self.model = model.to(self.compute.device)
         self.rare_rows = rare_rows.to(self.compute.device)
         self.progress = Progress()
@@ -240,6 +241,20 @@ class Trainer:
         tensors[name] = grown
         self.model.load_state_dict(tensors, strict=False)
         self.model.share_weights()
+
+
+@torch.no_grad()
+def start_quietly(model: DeepseekV32ForCausalLM) -> None:
+    """Layers begin by adding nothing, and the tied head's long rows begin with small logits."""
+    for name, parameter in model.named_parameters():
+        if name.endswith(("o_proj.weight", "down_proj.weight")):
+            parameter.zero_()
+        elif name in ("model.norm.weight", f"model.layers.{_mtp(model)}.shared_head.norm.weight"):
+            parameter.fill_(model.config.hidden_size**-0.5)
+
+
+def _mtp(model: DeepseekV32ForCausalLM) -> int:
+    return model.config.num_hidden_layers
 
 
 def trained_state(model: DeepseekV32ForCausalLM) -> dict[str, Tensor]:

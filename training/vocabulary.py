@@ -24,9 +24,11 @@ from torch import Tensor, nn
 
 from training.token_forms import NUM_FORMS, TokenForms
 
-_SCALE = 1.5
-"""How far a rare row is from the common one, about the length of a trained row. Fixed: while
-nothing is copied yet the directions are noise, and a trained scale falls to zero for good."""
+_SCALE = 14.0
+"""How far a rare row is from the common one. Rows are about as long as what a layer adds to them:
+with short rows the letters drown in the first layer's output, and nothing is ever copied. Fixed:
+while nothing is copied yet the directions are noise, and a trained scale falls to zero for good."""
+_COMMON_STD = 0.35
 
 
 @dataclass(frozen=True)
@@ -124,12 +126,13 @@ class RareRows(nn.Module):
         self._vocabulary = vocabulary
 
     @torch.no_grad()
-    def initialize(self, trained: Tensor, std: float = 0.02) -> None:
-        """trained [num_rows, d], filled: each own row like the rare row it would be, and noise."""
+    def initialize(self, trained: Tensor) -> None:
+        """trained [num_rows, d], filled: common rows at random, own rows as the rare ones that
+        they would be."""
         generator = torch.Generator().manual_seed(trained.shape[0])
-        trained.normal_(0.0, std, generator=generator)
+        trained[:NUM_FORMS].normal_(0.0, _COMMON_STD, generator=generator)
         own = torch.tensor(self._vocabulary.token_ids, dtype=torch.int64)
-        trained[NUM_FORMS:] += self.rare(trained, own)
+        trained[NUM_FORMS:] = self.rare(trained, own)
 
     def rare(self, trained: Tensor, token_ids: Tensor) -> Tensor:
         """[E] -> [E, d]: computed rows, whether or not the ids have rows of their own."""

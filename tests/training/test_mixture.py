@@ -32,7 +32,7 @@ def test_another_seed_or_mix_gives_other_examples(world: World) -> None:
         return [Mixture(world, seed, mix).example(i) for i in range(20)]
 
     assert first(7, "all") != first(8, "all")
-    assert first(7, "all") != first(7, "short")
+    assert first(7, "all") != first(7, "copying")
 
 
 @pytest.mark.parametrize("name", sorted(EXCHANGE_SKILLS))
@@ -54,8 +54,8 @@ def test_every_example_ends_with_an_answer_or_a_text(world: World, name: str) ->
             assert example.messages[-1].role is Role.ASSISTANT
 
 
-def test_short_texts_offer_no_tools(world: World) -> None:
-    mixture = Mixture(world, 5, "short")
+def test_drills_offer_no_tools(world: World) -> None:
+    mixture = Mixture(world, 5, "copying")
     examples = [mixture.example(i) for i in range(300)]
     assert not any(isinstance(e, Dialogue) and e.tools for e in examples)
 

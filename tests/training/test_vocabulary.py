@@ -55,7 +55,7 @@ def test_absent_ids_weigh_as_much_as_the_full_table_says() -> None:
     rare = _rare_rows(vocabulary)
     generator = torch.Generator().manual_seed(2)
     trained = torch.randn(vocabulary.num_rows, _DIM, generator=generator) * 0.1
-    hidden = torch.randn(5, _DIM, generator=generator) * 0.5
+    hidden = torch.randn(5, _DIM, generator=generator) * 0.05
     mentioned = torch.tensor([60, 61, 999])
     with torch.no_grad():
         probabilities = rare.logits(hidden, rare.table(trained, mentioned), mentioned).softmax(-1)
@@ -70,7 +70,7 @@ def test_sampled_classes_hold_the_batch_and_weigh_as_much_as_all() -> None:
     rare = _rare_rows(vocabulary)
     generator = torch.Generator().manual_seed(2)
     trained = torch.randn(vocabulary.num_rows, _DIM, generator=generator) * 0.1
-    hidden = torch.randn(5, _DIM, generator=generator) * 0.5
+    hidden = torch.randn(5, _DIM, generator=generator) * 0.05
     rows, rare_ids = vocabulary.rows(torch.tensor([[3, 999, 2000], [4, 5, 3001]]))
     classes = sampled_classes(rows, vocabulary.num_rows, num_sampled=400)
     assert classes.rows[classes.place_of(rows)].tolist() == rows.tolist()
@@ -85,7 +85,7 @@ def test_own_rows_start_as_the_rare_rows_they_would_be() -> None:
     vocabulary = SubVocabulary((7, 3), _FULL_SIZE)
     rare = _rare_rows(vocabulary)
     trained = torch.empty(vocabulary.num_rows, _DIM)
-    rare.initialize(trained, std=0.001)
+    rare.initialize(trained)
     assert torch.allclose(trained[NUM_FORMS:], rare.rare(trained, torch.tensor([7, 3])), atol=0.01)
 
 
