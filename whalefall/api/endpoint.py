@@ -80,7 +80,11 @@ class Endpoint:
             return _preflight(headers)
         if scope["method"] != self.method:
             raise MethodNotAllowedError("")
-        caller = await authenticate(self.platform, headers, self.read_secret, self.options.era)
+        # Behind a trusted proxy the server has put the client's own address here; see cli/serve.
+        address = (scope.get("client") or ("unknown", 0))[0]
+        caller = await authenticate(
+            self.platform, headers, address, self.read_secret, self.options.era
+        )
         body = b""
         if self.method == "POST":
             body = await read_body(headers, receive, self.options)

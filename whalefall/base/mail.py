@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, Row, Table, Text, insert, select, update
+from sqlalchemy import Column, Connection, Index, Integer, Row, Table, Text, insert, select, update
 
 from whalefall.base.errors import InvalidRequestError
 from whalefall.base.ids import new_id
@@ -28,6 +28,9 @@ mails = Table(
     Column("text", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("sent_at", Instant),
+    Column("num_tries", Integer, nullable=False, server_default="0"),
+    Column("next_try_at", Instant),
+    Column("error", Text),
     Index(None, "created_at"),
 )
 
