@@ -15,18 +15,23 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 
+from whalefall.accounts.signup import EmailDomainRule
 from whalefall.api.endpoint import not_found
 from whalefall.api.options import Era, WireOptions
 from whalefall.api.routes import api_routes
 from whalefall.base.clock import Clock, SystemClock
 from whalefall.base.db import Database, upgrade
 from whalefall.base.ids import new_id
+from whalefall.base.smtp import SmtpServer, SmtpTransport
 from whalefall.billing.price_book import PriceBook
 from whalefall.billing.price_versions import register_prices
+from whalefall.billing.price_windows import Calendar
 from whalefall.chat.formats.registry import format_by_name
 from whalefall.chat.tokenizer import Tokenizer, bundled_path
 from whalefall.console.application import console_routes
+from whalefall.console.chores import run_chores
 from whalefall.console.context import ConsoleContext
+from whalefall.console.postman import Postman
 from whalefall.engine.client import EngineClient, Progress
 from whalefall.engine.clients.embedded import EmbeddedEngine
 from whalefall.engine.config import EngineConfig
@@ -75,7 +80,7 @@ async def start_platform(
         journal_directory = settings.data_dir / "journal"
         journal = Journal(journal_directory, instance_id)
         stack.callback(journal.close)
-        prices = PriceBook.load()
+        prices = load_prices(settings)
         await database.write(register_prices, [entry.price for entry in prices.listed()])
         meter = Meter(database, prices, clock, instance_id)
         authenticator = Authenticator(database, clock)
@@ -102,14 +107,11 @@ async def start_platform(
         )
         stack.push_async_callback(platform.close)
         tokenizer = registry.default_model.tokenizer
-        console = ConsoleContext(
-            database=database,
-            clock=clock,
-            price_book=prices,
-            platform=platform,
-            base_url=settings.public_url or f"http://{settings.host}:{settings.port}",
-            count_tokens=lambda text: len(tokenizer.encode(text)),
-        )
+        console = console_context(settings, database, clock, prices, platform, tokenizer)
+        stack.push_async_callback(_end, asyncio.create_task(run_chores(database, clock)))
+        if settings.smtp_host:
+            postman = Postman(database, clock, SmtpTransport(smtp_server(settings)))
+            stack.push_async_callback(_end, asyncio.create_task(postman.run()))
         application = build_application(platform, settings, console)
         yield RunningPlatform(application, database, engines[0])
 
@@ -124,6 +126,46 @@ def build_application(platform: Platform, settings: Settings, console: ConsoleCo
     application.router.default = not_found
     application.router.redirect_slashes = False
     return application
+
+
+def console_context(
+    settings: Settings,
+    database: Database,
+    clock: Clock,
+    prices: PriceBook,
+    platform: Platform,
+    tokenizer: Tokenizer,
+) -> ConsoleContext:
+    return ConsoleContext(
+        database=database,
+        clock=clock,
+        price_book=prices,
+        platform=platform,
+        base_url=settings.public_url or f"http://{settings.host}:{settings.port}",
+        email_domains=EmailDomainRule.of(
+            settings.allowed_email_domains, settings.denied_email_domains
+        ),
+        service_email=settings.service_email,
+        count_tokens=lambda text: len(tokenizer.encode(text)),
+        shows_outbox=not settings.smtp_host,
+    )
+
+
+def load_prices(settings: Settings) -> PriceBook:
+    """The platform's list under the operator's, with the operator's holidays."""
+    calendars = {name: Calendar(name, frozenset(days)) for name, days in settings.holidays.items()}
+    return PriceBook.load(settings.price_files, calendars)
+
+
+def smtp_server(settings: Settings) -> SmtpServer:
+    return SmtpServer(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        security=settings.smtp_security,
+        sender=settings.mail_sender,
+        username=settings.smtp_username,
+        password=settings.smtp_password,
+    )
 
 
 def check_prices(settings: Settings, prices: PriceBook) -> None:

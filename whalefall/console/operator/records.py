@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import msgspec
@@ -32,8 +32,11 @@ class AuditPage:
 
 
 async def load_outbox(visit: Visit, _query: NoFields) -> OutboxPage:
+    """Texts, which hold codes, are shown only where nobody would get them otherwise."""
     mails = await visit.database.read(list_mails)
-    return OutboxPage(tuple(mails), visit.context.shows_outbox)
+    is_outbox_only = visit.context.shows_outbox
+    shown = mails if is_outbox_only else [replace(mail, text="") for mail in mails]
+    return OutboxPage(tuple(shown), is_outbox_only)
 
 
 async def load_audit(visit: Visit, query: AuditQuery) -> AuditPage:
