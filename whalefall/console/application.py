@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.routing import Route
 
 from whalefall.console.context import ConsoleContext, build_console
-from whalefall.console.operator import overview, records, users
+from whalefall.console.operator import overview, records, rerating, users
 from whalefall.console.pages import (
     api_keys,
     billing,
@@ -67,6 +67,7 @@ def all_views() -> tuple[View, ...]:
         *overview.VIEWS,
         *users.VIEWS,
         *records.VIEWS,
+        *rerating.VIEWS,
     )
 
 
@@ -83,6 +84,7 @@ def all_actions() -> tuple[Action, ...]:
         *chat.ACTIONS,
         *tickets.ACTIONS,
         *users.ACTIONS,
+        *rerating.ACTIONS,
     )
 
 

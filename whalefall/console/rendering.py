@@ -32,6 +32,7 @@ OPERATOR_LINKS = (
     ("/operator/overview", mark("Overview")),
     ("/operator/users", mark("Users")),
     ("/operator/tickets", mark("All tickets")),
+    ("/operator/rerating", mark("Re-rating")),
     ("/operator/outbox", mark("Outbox")),
     ("/operator/audit", mark("Audit log")),
 )
