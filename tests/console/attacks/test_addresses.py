@@ -12,18 +12,17 @@ import pytest
 import uvicorn
 from sqlalchemy import Connection
 from starlette.applications import Starlette
-from typing_extensions import override
 
 from tests.support.fake_clock import FakeClock
+from tests.support.keyed_platform import KeyedPlatform
 from tests.support.scripted_serving import ScriptedPlatform
-from whalefall.accounts.api_keys import Caller, create_api_key
+from whalefall.accounts.api_keys import create_api_key
 from whalefall.accounts.key_rules import KeyRules
 from whalefall.accounts.users import create_user
 from whalefall.api.options import WireOptions
 from whalefall.api.routes import api_routes
 from whalefall.base.db import Database
 from whalefall.cli.serve import server_config
-from whalefall.serving.authentication import Authenticator
 from whalefall.settings import Settings
 
 FORGED = (
@@ -33,18 +32,6 @@ FORGED = (
     {"forwarded": "for=203.0.113.7"},
     {"x-client-ip": "203.0.113.7", "cf-connecting-ip": "203.0.113.7"},
 )
-
-
-class KeyedPlatform(ScriptedPlatform):
-    """Looks keys up in a real database."""
-
-    def __init__(self, database: Database, clock: FakeClock) -> None:
-        super().__init__()
-        self._authenticator = Authenticator(database, clock)
-
-    @override
-    async def authenticate(self, secret: str) -> Caller | None:
-        return await self._authenticator.authenticate(secret)
 
 
 @contextlib.asynccontextmanager
