@@ -43,7 +43,8 @@ from whalefall.serving.models import (
     ModelRegistry,
     ServedModel,
 )
-from whalefall.serving.platform import Platform
+from whalefall.serving.platform import Base, Platform
+from whalefall.serving.probes import Prober, ProbeTarget, model_target, page_target
 from whalefall.settings import AdditionalModel, Settings, SettingsError
 
 BLOCK_SIZE = 64
@@ -111,6 +112,8 @@ async def start_platform(
             count_tokens=lambda text: len(tokenizer.encode(text)),
         )
         application = build_application(platform, settings, console)
+        prober = Prober(probe_targets(registry, application, clock), database, clock)
+        stack.push_async_callback(_end, asyncio.create_task(prober.run()))
         yield RunningPlatform(application, database, engines[0])
 
 
@@ -124,6 +127,18 @@ def build_application(platform: Platform, settings: Settings, console: ConsoleCo
     application.router.default = not_found
     application.router.redirect_slashes = False
     return application
+
+
+def probe_targets(
+    registry: ModelRegistry, application: Starlette, clock: Clock
+) -> tuple[ProbeTarget, ...]:
+    """Every model name people call, and the console."""
+    now = clock.now()
+    models = [(name, registry.resolve(name, Base(), now).model) for name in registry.names(now)]
+    return (
+        *(model_target(name, each.engine, each.tokenizer.encode("Hi")) for name, each in models),
+        page_target("console", application, "/status"),
+    )
 
 
 def check_prices(settings: Settings, prices: PriceBook) -> None:

@@ -81,6 +81,13 @@ def test_links_lead_out_without_telling_from_where() -> None:
     assert 'rel="noopener noreferrer nofollow"' in html
 
 
+def test_columns_are_aligned_without_inline_styles() -> None:
+    html = MarkdownRenderer().html("| a | b | c |\n|:-:|--:|---|\n| 1 | 2 | 3 |")
+    assert '<td class="align-center">1</td>' in html
+    assert '<td class="align-right">2</td>' in html
+    assert "style" not in html
+
+
 @given(st.text(max_size=300))
 def test_blocks_joined_are_the_whole(text: str) -> None:
     renderer = MarkdownRenderer()

@@ -20,7 +20,8 @@ from typing_extensions import override
 
 from whalefall.accounts.api_keys import create_api_key
 from whalefall.accounts.passwords import hash_password
-from whalefall.accounts.users import create_user, list_users
+from whalefall.accounts.signup import create_first_admin
+from whalefall.accounts.users import list_users
 from whalefall.api.connection import BoundedConnection
 from whalefall.app import RunningPlatform, start_platform
 from whalefall.base.clock import Clock, SystemClock
@@ -91,20 +92,22 @@ async def _serve(settings: Settings) -> None:
 
 
 def first_start(conn: Connection, clock: Clock) -> Welcome | None:
-    """On an empty database: an admin with a generated password, a grant and a first API key.
+    """On an empty database: an admin with a generated password, which the console makes him
+    change at the first sign-in, a grant and a first API key.
     None when there are users already."""
     if list_users(conn, limit=1):
         return None
     now = clock.now()
     password = secrets.token_urlsafe(12)
-    admin = create_user(
+    admin = create_first_admin(
         conn,
         email=ADMIN_EMAIL,
-        now=now,
-        currency=Currency.CNY,
-        is_admin=True,
         password_hash=hash_password(password),
+        currency=Currency.CNY,
+        now=now,
     )
+    if admin is None:
+        return None
     request = GrantRequest(
         user_id=admin.id,
         currency=Currency.CNY,
@@ -159,6 +162,7 @@ def _print_welcome(settings: Settings, port: int, welcome: Welcome | None) -> No
         "Whalefall is serving.",
         "",
         f"  API      {url}   (as base_url of the OpenAI SDK)",
+        f"  Console  {url}",
         f"  Data     {settings.data_dir}",
     ]
     if welcome:

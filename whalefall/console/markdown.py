@@ -41,8 +41,9 @@ class MarkdownRenderer:
         """One piece of HTML per top-level block, so that a growing text changes only its end."""
         env: dict[str, object] = {}
         tokens = self._markdown.parse(text[:TEXT_LENGTH_MAX], env)
-        if not self._is_own_text:
-            for token in tokens:
+        for token in tokens:
+            _align_by_class(token)
+            if not self._is_own_text:
                 _mark_links(token.children or ())
         return [
             self._markdown.renderer.render(group, self._markdown.options, env)
@@ -59,6 +60,13 @@ def _mark_links(tokens: Sequence[Token]) -> None:
         if token.type == "link_open":
             token.attrSet("rel", "noopener noreferrer nofollow")
             token.attrSet("target", "_blank")
+
+
+def _align_by_class(token: Token) -> None:
+    """A column's alignment comes as an inline style, which our pages forbid."""
+    style = token.attrs.pop("style", None)
+    if style is not None:
+        token.attrSet("class", f"align-{str(style).removeprefix('text-align:')}")
 
 
 def _top_level_groups(tokens: Sequence[Token]) -> list[list[Token]]:
