@@ -9,9 +9,10 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from starlette.applications import Starlette
 
@@ -30,7 +31,10 @@ from whalefall.console.context import ConsoleContext
 from whalefall.engine.client import EngineClient, Progress
 from whalefall.engine.clients.embedded import EmbeddedEngine
 from whalefall.engine.config import EngineConfig
+from whalefall.serving.account_limits import AccountLimitsReader
+from whalefall.serving.activity import ActivityRecorder, AnswerTally
 from whalefall.serving.authentication import Authenticator
+from whalefall.serving.backends import backends
 from whalefall.serving.generation import ServingLimits
 from whalefall.serving.housekeeping import Housekeeper
 from whalefall.serving.journal import Journal
@@ -82,26 +86,24 @@ async def start_platform(
         authenticator = Authenticator(database, clock)
         housekeeper = Housekeeper(database, meter, authenticator, journal_directory, clock)
         await housekeeper.round()
-        stack.push_async_callback(_end, asyncio.create_task(housekeeper.run()))
+        _run_beside(stack, housekeeper.run())
         check_prices(settings, prices)
         engines = tuple(build_engine(settings, model) for model in settings.served_models)
         registry = build_registry(settings, engines)
         for engine in engines:
             stack.push_async_callback(engine.close)
             await engine.start(progress)
+        limits = serving_limits(settings)
         platform = LocalPlatform(
             authenticator=authenticator,
             registry=registry,
             meter=meter,
             journal=journal,
             clock=clock,
-            limits=ServingLimits(
-                keep_alive_seconds=settings.keep_alive_seconds,
-                start_timeout_seconds=settings.start_timeout_seconds,
-                queue_length_max=settings.queue_length_max,
-            ),
+            limits=limits,
         )
         stack.push_async_callback(platform.close)
+        limits_reader = AccountLimitsReader(database, platform.set_account_limits)
         tokenizer = registry.default_model.tokenizer
         console = ConsoleContext(
             database=database,
@@ -110,19 +112,31 @@ async def start_platform(
             platform=platform,
             base_url=settings.public_url or f"http://{settings.host}:{settings.port}",
             count_tokens=lambda text: len(tokenizer.encode(text)),
+            backends=lambda: backends(registry, clock.now()),
+            serving_limits=limits,
+            limits_changed=limits_reader.read,
         )
-        application = build_application(platform, settings, console)
-        prober = Prober(probe_targets(registry, application, clock), database, clock)
-        stack.push_async_callback(_end, asyncio.create_task(prober.run()))
+        tally = AnswerTally(clock)
+        application = build_application(platform, settings, console, tally)
+        _run_beside(
+            stack,
+            limits_reader.run(),
+            Prober(probe_targets(registry, application, clock), database, clock).run(),
+            ActivityRecorder(tally, registry.engines, database, clock).run(),
+        )
         yield RunningPlatform(application, database, engines[0])
 
 
-def build_application(platform: Platform, settings: Settings, console: ConsoleContext) -> Starlette:
+def build_application(
+    platform: Platform, settings: Settings, console: ConsoleContext, tally: AnswerTally
+) -> Starlette:
     options = WireOptions(
         era=Era.V3_2 if settings.api_era == "A" else Era.V4,
         comparisons=tuple(each.path for each in settings.comparison_endpoints),
     )
-    application = Starlette(routes=[*api_routes(platform, options), *console_routes(console)])
+    application = Starlette(
+        routes=[*api_routes(platform, options, tally.note), *console_routes(console)]
+    )
     # Unknown paths get the wire's empty 404; a slash too many is an unknown path, not a redirect.
     application.router.default = not_found
     application.router.redirect_slashes = False
@@ -138,6 +152,14 @@ def probe_targets(
     return (
         *(model_target(name, each.engine, each.tokenizer.encode("Hi")) for name, each in models),
         page_target("console", application, "/status"),
+    )
+
+
+def serving_limits(settings: Settings) -> ServingLimits:
+    return ServingLimits(
+        keep_alive_seconds=settings.keep_alive_seconds,
+        start_timeout_seconds=settings.start_timeout_seconds,
+        queue_length_max=settings.queue_length_max,
     )
 
 
@@ -232,6 +254,12 @@ def _thinking_temperature(model_dir: Path) -> float:
     path = model_dir / "generation_config.json"
     generation = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     return float(generation.get("temperature", THINKING_TEMPERATURE))
+
+
+def _run_beside(stack: contextlib.AsyncExitStack, *work: Coroutine[Any, Any, None]) -> None:
+    """Work that goes on until the platform stops."""
+    for each in work:
+        stack.push_async_callback(_end, asyncio.create_task(each))
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from whalefall.accounts.signup import EmailDomainRule
@@ -16,7 +16,13 @@ from whalefall.console.language import Catalog, Language, load_catalogs
 from whalefall.console.markdown import MarkdownRenderer
 from whalefall.console.passwords import PasswordWorker
 from whalefall.console.rendering import Renderer
+from whalefall.serving.backends import Backend
+from whalefall.serving.generation import ServingLimits
 from whalefall.serving.platform import Platform
+
+
+async def nothing_to_tell() -> None:
+    """Nobody enforces limits here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,11 @@ class ConsoleContext:
     """The served model's tokeniser, for the price calculator."""
     shows_outbox: bool = True
     """No mail transport is set up: letters wait in the operator's outbox, and pages say so."""
+    backends: Callable[[], tuple[Backend, ...]] = tuple
+    """The engines with their load now, for the operator."""
+    serving_limits: ServingLimits | None = None
+    limits_changed: Callable[[], Awaitable[None]] = nothing_to_tell
+    """Called when an account's limits were set, so that they are in force at once."""
 
     @property
     def is_https(self) -> bool:
