@@ -49,7 +49,7 @@ from whalefall.serving.models import (
 )
 from whalefall.serving.platform import Base, Platform
 from whalefall.serving.probes import Prober, ProbeTarget, model_target, page_target
-from whalefall.settings import AdditionalModel, Settings, SettingsError
+from whalefall.settings import EMBEDDED_MODEL_DIR, AdditionalModel, Settings, SettingsError
 
 BLOCK_SIZE = 64
 SMALL_MODEL_BYTES = 256 << 20
@@ -112,6 +112,7 @@ async def start_platform(
             platform=platform,
             base_url=settings.public_url or f"http://{settings.host}:{settings.port}",
             count_tokens=lambda text: len(tokenizer.encode(text)),
+            is_demonstration=settings.model_dir == EMBEDDED_MODEL_DIR,
             backends=lambda: backends(registry, clock.now()),
             serving_limits=limits,
             limits_changed=limits_reader.read,

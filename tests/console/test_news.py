@@ -1,4 +1,4 @@
-"""Announcements: written by operators, read by everyone in their language, withdrawn, never edited."""
+"""Announcements: written by operators, read by everyone in their language, never edited."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from whalefall.base.db import Database
 from whalefall.billing.overview import DayTotalsCache
 from whalefall.billing.price_book import PriceBook
 from whalefall.console.assets import Assets
+from whalefall.console.chat_turn import ChatTurn
 from whalefall.console.language import Catalog, Language, load_catalogs
 from whalefall.console.markdown import MarkdownRenderer
 from whalefall.console.passwords import PasswordWorker
@@ -41,6 +42,8 @@ class ConsoleContext:
     """The served model's tokeniser, for the price calculator."""
     shows_outbox: bool = True
     """No mail transport is set up: letters wait in the operator's outbox, and pages say so."""
+    is_demonstration: bool = False
+    """The embedded model is served: pages say plainly that it is for demonstration only."""
     backends: Callable[[], tuple[Backend, ...]] = tuple
     """The engines with their load now, for the operator."""
     serving_limits: ServingLimits | None = None
@@ -65,6 +68,8 @@ class Console:
     day_totals: DayTotalsCache
     tasks: set[asyncio.Task[None]]
     """Answers being generated; each leaves by itself when it is stored."""
+    turns: dict[str, ChatTurn]
+    """The same by conversation, for whoever wants to stop one."""
 
 
 def build_console(context: ConsoleContext) -> Console:
@@ -73,5 +78,13 @@ def build_console(context: ConsoleContext) -> Console:
     markdown = MarkdownRenderer()
     renderer = Renderer(catalogs, assets, markdown)
     return Console(
-        context, catalogs, assets, renderer, PasswordWorker(), markdown, DayTotalsCache(), set()
+        context=context,
+        catalogs=catalogs,
+        assets=assets,
+        renderer=renderer,
+        passwords=PasswordWorker(),
+        markdown=markdown,
+        day_totals=DayTotalsCache(),
+        tasks=set(),
+        turns={},
     )
