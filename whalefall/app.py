@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -104,16 +105,15 @@ async def start_platform(
         )
         stack.push_async_callback(platform.close)
         limits_reader = AccountLimitsReader(database, platform.set_account_limits)
-        tokenizer = registry.default_model.tokenizer
         console = ConsoleContext(
             database=database,
             clock=clock,
             price_book=prices,
             platform=platform,
             base_url=settings.public_url or f"http://{settings.host}:{settings.port}",
-            count_tokens=lambda text: len(tokenizer.encode(text)),
+            count_tokens=registry.default_model.count_tokens,
             is_demonstration=settings.model_dir == EMBEDDED_MODEL_DIR,
-            backends=lambda: backends(registry, clock.now()),
+            backends=partial(backends, registry, clock),
             serving_limits=limits,
             limits_changed=limits_reader.read,
         )

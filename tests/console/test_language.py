@@ -118,8 +118,8 @@ def test_the_questions_answer_every_business_rule(language: Language) -> None:
             "empty lines|LangChain|offline|price changes|sign in|two-step|demonstration|images"
         ),
         Language.CHINESE: (
-            "停用|邮箱域名|注销|实名认证|企业|充值|对公汇款|没有到账|过期|发票|退款|合同|套餐|每个 API key|限速|"
-            "比网页慢|空行|LangChain|离线|价格变动|登录|两步验证|演示模型|图片"
+            "停用|邮箱域名|注销|实名认证|企业|充值|对公汇款|没有到账|过期|发票|退款|合同|套餐|"
+            "每个 API key|限速|比网页慢|空行|LangChain|离线|价格变动|登录|两步验证|演示模型|图片"
         ),
     }
     text = read_texts()[language, "faq"]

@@ -4,8 +4,8 @@ called, and how busy it is now. Addresses and credentials of back ends never lea
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
+from whalefall.base.clock import Clock
 from whalefall.serving.models import ModelRegistry
 
 
@@ -30,9 +30,9 @@ class Backend:
     """Since the engine started."""
 
 
-def backends(registry: ModelRegistry, now: datetime) -> tuple[Backend, ...]:
+def backends(registry: ModelRegistry, clock: Clock) -> tuple[Backend, ...]:
     """One per engine, in the order of the settings."""
-    names = registry.names_by_model(now)
+    names = registry.names_by_model(clock.now())
     found = []
     for model in registry.models:
         info, load = model.engine.model_info, model.engine.load()

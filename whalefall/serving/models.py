@@ -35,6 +35,9 @@ class ServedModel:
     backend: str = "embedded"
     """What kind of engine it is, as the operator is told."""
 
+    def count_tokens(self, text: str) -> int:
+        return len(self.tokenizer.encode(text))
+
     @property
     def system_fingerprint(self) -> str:
         return f"fp_{self.engine.model_info.fingerprint}_whalefall"
