@@ -149,7 +149,8 @@ def list_conversations(conn: Connection, user_id: str, *, search: str = "") -> l
         )
         titled = conversations.c.title.icontains(wanted, autoescape=True)
         query = query.where(or_(titled, says_it.exists()))
-    rows = conn.execute(query.order_by(conversations.c.updated_at.desc()).limit(NUM_LISTED_MAX))
+    ordered = query.order_by(conversations.c.updated_at.desc(), conversations.c.id)
+    rows = conn.execute(ordered.limit(NUM_LISTED_MAX))
     return [_conversation_from_row(row) for row in rows]
 
 

@@ -78,3 +78,7 @@ async def test_wildcards_and_quotes_are_text(browser: Browser) -> None:
         for path in ("/chat", "/operator/users"):
             answer = await browser.client.get(f"/console/api{path}", params={"q": odd})
             assert answer.status_code in (200, 400), (path, odd[:5])
+    assert (await browser.client.get("/chat/chat_%00")).status_code in (400, 404)
+    await browser.open("/tickets")
+    await browser.submit("/tickets", subject="nul \0", text="text")
+    assert browser.status == 400
