@@ -9,9 +9,11 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from starlette.applications import Starlette
 
@@ -35,7 +37,10 @@ from whalefall.console.postman import Postman
 from whalefall.engine.client import EngineClient, Progress
 from whalefall.engine.clients.embedded import EmbeddedEngine
 from whalefall.engine.config import EngineConfig
+from whalefall.serving.account_limits import AccountLimitsReader
+from whalefall.serving.activity import ActivityRecorder, AnswerTally
 from whalefall.serving.authentication import Authenticator
+from whalefall.serving.backends import backends
 from whalefall.serving.generation import ServingLimits
 from whalefall.serving.housekeeping import Housekeeper
 from whalefall.serving.journal import Journal
@@ -48,8 +53,9 @@ from whalefall.serving.models import (
     ModelRegistry,
     ServedModel,
 )
-from whalefall.serving.platform import Platform
-from whalefall.settings import AdditionalModel, Settings, SettingsError
+from whalefall.serving.platform import Base, Platform
+from whalefall.serving.probes import Prober, ProbeTarget, model_target, page_target
+from whalefall.settings import EMBEDDED_MODEL_DIR, AdditionalModel, Settings, SettingsError
 
 BLOCK_SIZE = 64
 SMALL_MODEL_BYTES = 256 << 20
@@ -86,42 +92,54 @@ async def start_platform(
         authenticator = Authenticator(database, clock)
         housekeeper = Housekeeper(database, meter, authenticator, journal_directory, clock)
         await housekeeper.round()
-        stack.push_async_callback(_end, asyncio.create_task(housekeeper.run()))
+        _run_beside(stack, housekeeper.run())
         check_prices(settings, prices)
         engines = tuple(build_engine(settings, model) for model in settings.served_models)
         registry = build_registry(settings, engines)
         for engine in engines:
             stack.push_async_callback(engine.close)
             await engine.start(progress)
+        limits = serving_limits(settings)
         platform = LocalPlatform(
             authenticator=authenticator,
             registry=registry,
             meter=meter,
             journal=journal,
             clock=clock,
-            limits=ServingLimits(
-                keep_alive_seconds=settings.keep_alive_seconds,
-                start_timeout_seconds=settings.start_timeout_seconds,
-                queue_length_max=settings.queue_length_max,
-            ),
+            limits=limits,
         )
         stack.push_async_callback(platform.close)
-        tokenizer = registry.default_model.tokenizer
-        console = console_context(settings, database, clock, prices, platform, tokenizer)
-        stack.push_async_callback(_end, asyncio.create_task(run_chores(database, clock)))
-        if settings.smtp_host:
-            postman = Postman(database, clock, SmtpTransport(smtp_server(settings)))
-            stack.push_async_callback(_end, asyncio.create_task(postman.run()))
-        application = build_application(platform, settings, console)
+        limits_reader = AccountLimitsReader(database, platform.set_account_limits)
+        console = replace(
+            console_context(settings, database, clock, prices, platform),
+            count_tokens=registry.default_model.count_tokens,
+            backends=partial(backends, registry, clock),
+            serving_limits=limits,
+            limits_changed=limits_reader.read,
+        )
+        tally = AnswerTally(clock)
+        application = build_application(platform, settings, console, tally)
+        _run_beside(
+            stack,
+            limits_reader.run(),
+            Prober(probe_targets(registry, application, clock), database, clock).run(),
+            ActivityRecorder(tally, registry.engines, database, clock).run(),
+            run_chores(database, clock),
+            *([postman(settings, database, clock).run()] if settings.smtp_host else []),
+        )
         yield RunningPlatform(application, database, engines[0])
 
 
-def build_application(platform: Platform, settings: Settings, console: ConsoleContext) -> Starlette:
+def build_application(
+    platform: Platform, settings: Settings, console: ConsoleContext, tally: AnswerTally
+) -> Starlette:
     options = WireOptions(
         era=Era.V3_2 if settings.api_era == "A" else Era.V4,
         comparisons=tuple(each.path for each in settings.comparison_endpoints),
     )
-    application = Starlette(routes=[*api_routes(platform, options), *console_routes(console)])
+    application = Starlette(
+        routes=[*api_routes(platform, options, tally.note), *console_routes(console)]
+    )
     # Unknown paths get the wire's empty 404; a slash too many is an unknown path, not a redirect.
     application.router.default = not_found
     application.router.redirect_slashes = False
@@ -129,13 +147,9 @@ def build_application(platform: Platform, settings: Settings, console: ConsoleCo
 
 
 def console_context(
-    settings: Settings,
-    database: Database,
-    clock: Clock,
-    prices: PriceBook,
-    platform: Platform,
-    tokenizer: Tokenizer,
+    settings: Settings, database: Database, clock: Clock, prices: PriceBook, platform: Platform
 ) -> ConsoleContext:
+    """What the console takes from the settings; the rest comes from what is running."""
     return ConsoleContext(
         database=database,
         clock=clock,
@@ -146,8 +160,8 @@ def console_context(
             settings.allowed_email_domains, settings.denied_email_domains
         ),
         service_email=settings.service_email,
-        count_tokens=lambda text: len(tokenizer.encode(text)),
         shows_outbox=not settings.smtp_host,
+        is_demonstration=settings.model_dir == EMBEDDED_MODEL_DIR,
     )
 
 
@@ -157,14 +171,35 @@ def load_prices(settings: Settings) -> PriceBook:
     return PriceBook.load(settings.price_files, calendars)
 
 
-def smtp_server(settings: Settings) -> SmtpServer:
-    return SmtpServer(
+def postman(settings: Settings, database: Database, clock: Clock) -> Postman:
+    server = SmtpServer(
         host=settings.smtp_host,
         port=settings.smtp_port,
         security=settings.smtp_security,
         sender=settings.mail_sender,
         username=settings.smtp_username,
         password=settings.smtp_password,
+    )
+    return Postman(database, clock, SmtpTransport(server))
+
+
+def probe_targets(
+    registry: ModelRegistry, application: Starlette, clock: Clock
+) -> tuple[ProbeTarget, ...]:
+    """Every model name people call, and the console."""
+    now = clock.now()
+    models = [(name, registry.resolve(name, Base(), now).model) for name in registry.names(now)]
+    return (
+        *(model_target(name, each.engine, each.tokenizer.encode("Hi")) for name, each in models),
+        page_target("console", application, "/status"),
+    )
+
+
+def serving_limits(settings: Settings) -> ServingLimits:
+    return ServingLimits(
+        keep_alive_seconds=settings.keep_alive_seconds,
+        start_timeout_seconds=settings.start_timeout_seconds,
+        queue_length_max=settings.queue_length_max,
     )
 
 
@@ -259,6 +294,12 @@ def _thinking_temperature(model_dir: Path) -> float:
     path = model_dir / "generation_config.json"
     generation = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     return float(generation.get("temperature", THINKING_TEMPERATURE))
+
+
+def _run_beside(stack: contextlib.AsyncExitStack, *work: Coroutine[Any, Any, None]) -> None:
+    """Work that goes on until the platform stops."""
+    for each in work:
+        stack.push_async_callback(_end, asyncio.create_task(each))
 
 
 async def _end(task: asyncio.Task[None]) -> None:

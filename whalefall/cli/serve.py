@@ -204,6 +204,7 @@ def _print_welcome(settings: Settings, port: int, welcome: Welcome | None) -> No
         "Whalefall is serving.",
         "",
         f"  API      {url}   (as base_url of the OpenAI SDK)",
+        f"  Console  {url}",
         f"  Data     {settings.data_dir}",
     ]
     if welcome:

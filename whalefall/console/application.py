@@ -5,8 +5,9 @@ from __future__ import annotations
 from starlette.routing import Route
 
 from whalefall.console.context import ConsoleContext, build_console
-from whalefall.console.operator import overview, records, rerating, users
+from whalefall.console.operator import models, overview, records, rerating, users
 from whalefall.console.pages import (
+    announcements,
     api_keys,
     billing,
     chat,
@@ -63,8 +64,10 @@ def all_views() -> tuple[View, ...]:
         *chat.VIEWS,
         *playground.VIEWS,
         *tickets.VIEWS,
+        *announcements.VIEWS,
         *status.VIEWS,
         *overview.VIEWS,
+        *models.VIEWS,
         *users.VIEWS,
         *records.VIEWS,
         *rerating.VIEWS,
@@ -83,6 +86,7 @@ def all_actions() -> tuple[Action, ...]:
         *profile.ACTIONS,
         *chat.ACTIONS,
         *tickets.ACTIONS,
+        *announcements.ACTIONS,
         *users.ACTIONS,
         *rerating.ACTIONS,
     )

@@ -63,6 +63,10 @@ NOTICES = {
     "ticket_replied": mark("Your reply has been added."),
     "ticket_closed": mark("The ticket has been closed."),
     "conversation_deleted": mark("The conversation has been deleted."),
+    "conversation_renamed": mark("The conversation has a new title."),
+    "announced": mark("The announcement is published."),
+    "withdrawn": mark("The announcement is withdrawn."),
+    "limits_set": mark("The limits are in force."),
 }
 
 Load = Callable[[Visit, Any], Awaitable[Any]]

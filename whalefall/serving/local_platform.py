@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from whalefall.accounts.api_keys import Caller
+from whalefall.accounts.api_keys import Caller, KeyLimits
 from whalefall.base.clock import Clock
 from whalefall.base.errors import InvalidRequestError, OverloadedError, PermissionDeniedError
 from whalefall.base.ids import new_response_id
@@ -54,6 +54,9 @@ class LocalPlatform:
         self._limits = limits
         self._limiter = Limiter(clock, limits.queue_length_max)
         self._running: set[ActiveGeneration] = set()
+
+    def set_account_limits(self, limits: Mapping[str, KeyLimits]) -> None:
+        self._limiter.set_account_limits(limits)
 
     async def authenticate(self, secret: str) -> Caller | None:
         return await self._authenticator.authenticate(secret)

@@ -135,7 +135,7 @@ async def close(visit: Visit, fields: TicketId) -> None:
 
 
 async def close_any(visit: Visit, fields: TicketId) -> None:
-    await visit.database.write(_close, fields.ticket_id, None, visit.now)
+    await visit.database.write(_close_any, visit.actor, fields.ticket_id, visit.now)
 
 
 def _ticket_page(conn: Connection, ticket_id: str, user_id: str | None) -> TicketPage:
@@ -178,6 +178,11 @@ def _answer(
 def _close(conn: Connection, ticket_id: str, user_id: str | None, now: datetime) -> None:
     get_ticket(conn, ticket_id, user_id=user_id)
     close_ticket(conn, ticket_id, now)
+
+
+def _close_any(conn: Connection, actor: Actor, ticket_id: str, now: datetime) -> None:
+    _close(conn, ticket_id, None, now)
+    record_action(conn, actor, "ticket.closed", ticket_id, now)
 
 
 TICKETS = View("/tickets", "tickets.html", load_tickets, "The user's tickets.")
