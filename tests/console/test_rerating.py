@@ -54,7 +54,11 @@ async def test_the_same_as_json_calls(browser: Browser) -> None:
     looked = await browser.client.get("/console/api/operator/rerating", params=query)
     dry_run = looked.json()["data"]["biz_data"]["dry_run"]
     assert (dry_run["num_requests"], dry_run["num_unpriced"]) == (3, 3)
-    given = {"first": "2026-01-01", "last": "2026-01-31", "hit_percent": 80}
+    given: dict[str, str | int] = {
+        "first": "2026-01-01",
+        "last": "2026-01-31",
+        "hit_percent": 80,
+    }
     looked = await browser.client.get("/console/api/operator/rerating", params=given)
     dry_run = looked.json()["data"]["biz_data"]["dry_run"]
     applied = await browser.call("/operator/rerating", **given, digest=dry_run["digest"])

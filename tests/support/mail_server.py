@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from typing import cast
 
 
 @dataclass
@@ -58,8 +57,7 @@ class MailServer:
 
     def _keep(self, content: bytes) -> None:
         text = content.removesuffix(b".\r\n").replace(b"\r\n..", b"\r\n.")
-        parsed = message_from_bytes(text, policy=policy.SMTP)
-        self.letters.append(cast("EmailMessage", parsed))
+        self.letters.append(message_from_bytes(text, policy=policy.SMTP))
 
 
 async def _say(writer: asyncio.StreamWriter, text: str) -> None:

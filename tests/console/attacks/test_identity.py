@@ -36,6 +36,10 @@ GUESSES = {
 }
 
 
+def all_routes() -> list[View | Action | Download]:
+    return [*all_views(), *all_actions(), *all_downloads()]
+
+
 def filled(template: str, ids: Mapping[str, str]) -> str:
     return template.format_map({**dict.fromkeys(_names(template), "x"), **ids})
 
@@ -78,7 +82,7 @@ async def test_every_id_of_another_user_opens_and_changes_nothing(browser: Brows
     csrf = await browser.csrf()
     before = owned_by(browser.database, ids)
     swept = 0
-    for route in (*all_views(), *all_actions(), *all_downloads()):
+    for route in all_routes():
         if route.standing is Standing.OPERATOR or not takes_an_id(route):
             continue
         swept += 1
@@ -167,7 +171,7 @@ async def test_a_step_that_is_missing_cannot_be_walked_around(
         reached = Standing.WITH_GENERATED_PASSWORD
     headers = {"authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(base_url=console_url, headers=headers, timeout=60) as client:
-        for route in (*all_views(), *all_actions(), *all_downloads()):
+        for route in all_routes():
             if route.standing <= reached:
                 continue
             path = "/console/api" + filled(route.path, {})
