@@ -118,3 +118,38 @@ def test_model_check_names_what_is_missing(tmp_path: Path, environ: dict[str, st
     done = run(environ, "model", "check", str(tmp_path / "whole"), "--json")
     assert done.returncode == 1
     assert json.loads(done.stdout)["problems"] == ["model.norm.weight is missing"]
+
+
+def test_rerating_is_a_dry_run_unless_told_otherwise(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    days = ("--first", "2026-01-01", "--last", "2026-01-31")
+    done = run_command(tmp_path, environ, "prices", "rerate", *days)
+    assert (done["run"], done["requests"], done["credit_CNY"]) == (None, 0, "0.000000000")
+    data = ("--data-dir", str(tmp_path))
+    odd = run(environ, "prices", "rerate", "--first", "x", "--last", "y", *data)
+    assert odd.returncode == 1
+    assert "x" in odd.stderr
+
+
+def test_a_narrow_key_and_a_password_are_made_on_the_command_line(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    run_command(tmp_path, environ, "users", "create", "ann@example.org")
+    made = run_command(
+        tmp_path, environ, "keys", "create", "--user", "ann@example.org", "--name", "k",
+        "--models", "deepseek-chat", "--networks", "10.0.0.0/8", "--monthly-budget", "5",
+    )  # fmt: skip
+    assert (made["models"], made["networks"], made["monthly_budget"]) == (
+        "deepseek-chat",
+        "10.0.0.0/8",
+        "5.00",
+    )
+    for given, code in (("password123\n", 1), ("deep water, 4000 m\n", 0)):
+        done = subprocess.run(
+            [sys.executable, "-m", "whalefall", "users", "password", "ann@example.org",
+             "--data-dir", str(tmp_path)],
+            input=given, capture_output=True, text=True, check=False, timeout=60, env=environ,
+        )  # fmt: skip
+        assert done.returncode == code, done.stderr
+        assert given.strip() not in done.stdout + done.stderr

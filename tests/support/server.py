@@ -34,6 +34,14 @@ class Server:
         return _found(r"(sk-[0-9a-f]{32})", self.output)
 
     @property
+    def first_admin(self) -> str:
+        return _found(r"Admin +(\S+),", self.output)
+
+    @property
+    def first_password(self) -> str:
+        return _found(r"Admin .*password (\S+)", self.output)
+
+    @property
     def engine_pid(self) -> int:
         """The process id of the engine, which is the server's only child."""
         children = Path(f"/proc/{self.process.pid}/task").glob("*/children")

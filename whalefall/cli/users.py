@@ -1,12 +1,18 @@
-"""`whalefall users …`: create, list, suspend, reinstate."""
+"""`whalefall users …`: create, set a password, list, suspend, reinstate."""
 
 from __future__ import annotations
 
+import sys
+from datetime import datetime
 from typing import Annotated
 
 import typer
+from sqlalchemy import Connection
 
+from whalefall.accounts.audit import Actor, record_action
+from whalefall.accounts.logins import revoke_logins
 from whalefall.accounts.passwords import hash_password
+from whalefall.accounts.signup import set_own_password
 from whalefall.accounts.users import (
     User,
     create_user,
@@ -50,6 +56,31 @@ def create(
         except PlatformError as error:
             fail(error.message)
     write_record("User", _row(user), as_json=as_json)
+
+
+@app.command()
+def password(email: Email, data_dir: DataDir = None, as_json: AsJSON = False) -> None:
+    """Set a password for the console, asked for or read from standard input. Ends all logins."""
+    given = _asked_password()
+    with open_database(data_dir) as database:
+        user = user_by_email(database, email)
+        try:
+            database.run(_set_password, user, hash_password(given), SystemClock().now())
+        except PlatformError as error:
+            fail(error.message)
+    write_record("User", _row(user), as_json=as_json)
+
+
+def _asked_password() -> str:
+    if sys.stdin.isatty():
+        return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+    return sys.stdin.readline().rstrip("\r\n")
+
+
+def _set_password(conn: Connection, user: User, password_hash: str, now: datetime) -> None:
+    set_own_password(conn, user.id, password_hash)
+    revoke_logins(conn, user.id, now)
+    record_action(conn, Actor(None, "command line", "local"), "password.set", user.id, now)
 
 
 @app.command("list")
