@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-START_SECONDS_MAX = 90
+START_SECONDS_MAX = 300
 
 
 @dataclass
