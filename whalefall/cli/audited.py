@@ -18,8 +18,10 @@ T = TypeVar("T")
 COMMAND_LINE = Actor(None, "command line", "")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Deed(Generic[T]):
+    """Without slots: a frozen generic with them cannot be written `Deed[Grant](…)`."""
+
     action: str
     """As in accounts/audit: `user.suspended`."""
     subject: Callable[[T], str]
