@@ -77,7 +77,7 @@ def run_command(data_dir: Path, environ: Mapping[str, str], *arguments: str) -> 
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
         env=dict(environ),
     )
     assert done.returncode == 0, done.stderr
