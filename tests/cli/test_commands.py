@@ -15,6 +15,11 @@ from safetensors.torch import load_file, save_file
 
 from tests.support.server import run_command
 from tests.support.tiny_model import TINY_V32, tiny_model
+from whalefall.accounts.audit import list_actions
+from whalefall.accounts.roles import give_role
+from whalefall.accounts.users import Role
+from whalefall.base.db import Database
+from whalefall.base.errors import InvalidRequestError
 from whalefall.engine.checkpoint_writer import save_checkpoint
 
 pytestmark = pytest.mark.slow
@@ -61,6 +66,17 @@ def test_an_account_from_creation_to_suspension(tmp_path: Path, environ: dict[st
     assert key["api_key"] not in json.dumps(listed)
     assert command("keys", "revoke", listed["id"])["revoked_at"] is not None
     assert command("users", "suspend", "ann@example.org")["is_suspended"]
+    assert command("users", "reinstate", "ann@example.org")["role"] == "user"
+    assert command("users", "promote", "ann@example.org")["role"] == "admin"
+    with Database.open(f"sqlite:///{tmp_path / 'whalefall.db'}") as database:
+        noted = database.run(list_actions)
+        with pytest.raises(InvalidRequestError, match="last operator"):
+            database.run(give_role, user["id"], Role.USER)
+    assert {entry.actor_email for entry in noted} == {"command line"}
+    assert {entry.action for entry in noted} >= {
+        "user.created", "balance.granted", "balance.topped_up", "api_key.created",
+        "user.suspended", "user.reinstated", "user.role_changed",
+    }  # fmt: skip
     assert [each["email"] for each in command("users", "list")] == ["ann@example.org"]
     assert command("ledger", "verify")["ok"]
     zip_path = tmp_path / "usage.zip"

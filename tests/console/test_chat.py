@@ -150,6 +150,7 @@ async def test_stopping_ends_the_stream_with_what_it_cost(
     headers = {"x-csrf-token": await browser.csrf()}
     body = {"model": "deepseek-chat", "text": "Hello?"}
     lines: list[dict[str, Any]] = []
+    path = ""
     async with browser.client.stream(
         "POST", "/console/api/chat/messages", json=body, headers=headers
     ) as response:

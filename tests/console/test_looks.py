@@ -11,7 +11,7 @@ import pytest
 from whalefall.console.application import all_views
 
 CONSOLE = Path(__file__).parents[2] / "whalefall" / "console"
-STYLE = (CONSOLE / "static" / "app.css").read_text("utf-8")
+STYLE = "".join((CONSOLE / "static" / name).read_text("utf-8") for name in ("app.css", "pages.css"))
 TEXTS = ("ink", "ink-soft", "ink-faint", "accent", "danger")
 GROUNDS = ("paper", "panel")
 PAIRS = [(text, ground) for text in TEXTS for ground in GROUNDS] + [

@@ -129,8 +129,8 @@ async def test_the_audit_log_is_searched_literally_and_in_pages(browser: Browser
         at = start + timedelta(seconds=index)
         browser.database.run(record_action, actor, "ticket.opened", f"t{index}", at)
 
-    async def found(**query: object) -> tuple[int, int | None]:
-        called = await browser.client.get("/console/api/operator/audit", params=dict(query))
+    async def found(**query: str | int | None) -> tuple[int, int | None]:
+        called = await browser.client.get("/console/api/operator/audit", params=query)
         data = called.json()["data"]["biz_data"]
         return len(data["entries"]), data["next_before"]
 

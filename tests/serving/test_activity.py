@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from starlette.applications import Starlette
+from typing_extensions import override
 
 from tests.support.fake_clock import FakeClock
 from tests.support.scripted_engine import ScriptedEngine
@@ -25,6 +26,7 @@ class CountingEngine(ScriptedEngine):
         super().__init__([])
         self.now = EngineLoad(is_ready=True)
 
+    @override
     def load(self) -> EngineLoad:
         return self.now
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-START_SECONDS_MAX = 90
+START_SECONDS_MAX = 300
 
 
 @dataclass
@@ -77,7 +77,7 @@ def run_command(data_dir: Path, environ: Mapping[str, str], *arguments: str) -> 
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
         env=dict(environ),
     )
     assert done.returncode == 0, done.stderr

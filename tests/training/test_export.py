@@ -35,6 +35,7 @@ _SEED = 5
 def run() -> TrainedRun:
     model = DeepseekV32ForCausalLM(model_with_rows(_CONFIG, _VOCABULARY.num_rows))
     model.initialize(seed=1, std=0.1)
+    torch.nn.init.constant_(model.model.norm.weight, _CONFIG.hidden_size**-0.5)
     rare_rows = RareRows(_VOCABULARY, _FORMS, _CONFIG.hidden_size, _SEED)
     return TrainedRun(model.requires_grad_(False), _VOCABULARY, rare_rows)
 

@@ -61,8 +61,8 @@ def test_absent_ids_weigh_as_much_as_the_full_table_says() -> None:
         probabilities = rare.logits(hidden, rare.table(trained, mentioned), mentioned).softmax(-1)
         expected = (hidden @ rare.full_table(trained).T).softmax(-1)
     own = probabilities[:, NUM_FORMS : NUM_FORMS + 50]
-    assert torch.allclose(own.log(), expected[:, :50].log(), atol=0.03)
-    assert torch.allclose(probabilities[:, -3:].log(), expected[:, mentioned].log(), atol=0.03)
+    assert torch.allclose(own.log(), expected[:, :50].log(), atol=0.1)
+    assert torch.allclose(probabilities[:, -3:].log(), expected[:, mentioned].log(), atol=0.1)
 
 
 def test_sampled_classes_hold_the_batch_and_weigh_as_much_as_all() -> None:

@@ -19,6 +19,7 @@ from whalefall.accounts.key_rules import checked_rules
 from whalefall.base.clock import SystemClock
 from whalefall.base.errors import PlatformError
 from whalefall.base.money import nanos_from_text, text_from_nanos
+from whalefall.cli.audited import Deed, run_audited
 from whalefall.cli.output import (
     AsJSON,
     DataDir,
@@ -61,7 +62,9 @@ def create(
     with open_database(data_dir) as database:
         try:
             budget = None if monthly_budget is None else nanos_from_text(monthly_budget)
-            key, secret = database.run(
+            key, secret = run_audited(
+                database,
+                Deed("api_key.created", lambda made: made[0].id, name),
                 create_api_key,
                 user_id=user_by_email(database, user).id,
                 name=name,
@@ -100,7 +103,8 @@ def revoke(
     """Revoke a key. The next call with it is refused."""
     with open_database(data_dir) as database:
         try:
-            key = database.run(revoke_api_key, key_id, SystemClock().now())
+            revoked = Deed[APIKey]("api_key.revoked", lambda key: key.id)
+            key = run_audited(database, revoked, revoke_api_key, key_id, SystemClock().now())
         except PlatformError as error:
             fail(error.message)
     write_record("API key", _row(key), as_json=as_json)
