@@ -78,8 +78,8 @@ class Phase:
 
 
 PHASES = (
-    (Phase("copying", mix="copying", plan=QUICK, decay_share=0.0), 0.13),
-    (Phase("main", warmup_steps=1), 0.57),
+    (Phase("copying", mix="copying", plan=QUICK, decay_share=0.0), 0.06),
+    (Phase("main", warmup_steps=1), 0.64),
     (Phase("long", mix="long", plan=LONG, warmup_steps=5, decay_share=0.7, peak=0.3), 0.14),
     (Phase("mtp", part="mtp", decay_share=0.6), 0.07),
     (Phase("indexer", part="indexer", mix="long", plan=HALF_LONG, warmup_steps=5), 0.06),

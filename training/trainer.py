@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from training.batches import Batch, BatchStream, Position
+from training.induction import write_induction
 from training.learning import Learner, StepResult, balance, prepare_for_phase, summed_counts
 from training.optimizer import Optimizer
 from training.parallel import Workers
@@ -88,6 +89,7 @@ class Trainer:
         rare_rows = RareRows(vocabulary, forms, recipe.model.hidden_size, recipe.seed)
         rare_rows.initialize(model.model.embed_tokens.weight)
         start_quietly(model)
+        write_induction(model, rare_rows.constant, recipe.seed)
         self.model = model.to(self.compute.device)
         self.rare_rows = rare_rows.to(self.compute.device)
         self.progress = Progress()

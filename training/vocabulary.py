@@ -28,7 +28,8 @@ _SCALE = 14.0
 """How far a rare row is from the common one. Rows are about as long as what a layer adds to them:
 with short rows the letters drown in the first layer's output, and nothing is ever copied. Fixed:
 while nothing is copied yet the directions are noise, and a trained scale falls to zero for good."""
-_COMMON_STD = 0.35
+_CONSTANT_LENGTH = 6.0
+_FORM_STD = 0.1
 
 
 @dataclass(frozen=True)
@@ -107,9 +108,13 @@ def sampled_classes(used_rows: Tensor, num_own_rows: int, num_sampled: int) -> C
     return Classes(rows, weights[rows])
 
 
+def unit(x: Tensor) -> Tensor:
+    return x / x.norm(dim=-1, keepdim=True)
+
+
 class RareRows(nn.Module):
     directions: Tensor
-    """fp32 [full_size, d], of length 1 or so."""
+    """fp32 [full_size, d], of length 1."""
     form_of_token: Tensor
     num_rare_of_form: Tensor
 
@@ -117,9 +122,13 @@ class RareRows(nn.Module):
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
         num_words = int(forms.word_of_token.max()) + 1
-        by_word = torch.randn(num_words, dim, generator=generator) / math.sqrt(dim)
+        constant = unit(torch.randn(dim, generator=generator))
+        by_word = torch.randn(num_words, dim, generator=generator)
+        by_word = unit(by_word - (by_word @ constant).unsqueeze(-1) * constant)
         is_rare = vocabulary.row_of_token < 0
         counts = forms.form_of_token[is_rare].bincount(minlength=NUM_FORMS)
+        self.constant = _CONSTANT_LENGTH * constant
+        """[d]: what all rows have in common to begin with; at right angles to every direction."""
         self.register_buffer("directions", by_word[forms.word_of_token], persistent=False)
         self.register_buffer("form_of_token", forms.form_of_token, persistent=False)
         self.register_buffer("num_rare_of_form", counts, persistent=False)
@@ -127,10 +136,11 @@ class RareRows(nn.Module):
 
     @torch.no_grad()
     def initialize(self, trained: Tensor) -> None:
-        """trained [num_rows, d], filled: common rows at random, own rows as the rare ones that
-        they would be."""
+        """trained [num_rows, d], filled: common rows near the constant one, own rows as the rare
+        ones that they would be."""
         generator = torch.Generator().manual_seed(trained.shape[0])
-        trained[:NUM_FORMS].normal_(0.0, _COMMON_STD, generator=generator)
+        trained[:NUM_FORMS].normal_(0.0, _FORM_STD, generator=generator)
+        trained[:NUM_FORMS] += self.constant
         own = torch.tensor(self._vocabulary.token_ids, dtype=torch.int64)
         trained[NUM_FORMS:] = self.rare(trained, own)
 
