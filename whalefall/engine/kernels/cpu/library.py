@@ -187,7 +187,9 @@ class NativeLibrary:
         self.softmax_row = _function(
             library, "softmax_row", (pointer, size, c_float, pointer, pointer), c_int64
         )
-        self.select_top_k = _function(library, "select_top_k", (pointer, size, size, size, pointer))
+        self.select_top_k = _function(
+            library, "select_top_k", (pointer, size, size, size, pointer), c_int
+        )
 
 
 def load_library(folder: Path, compiler: str = COMPILER) -> NativeLibrary | None:

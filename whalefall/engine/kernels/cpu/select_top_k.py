@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from whalefall.engine.kernels.cpu.library import NativeLibrary
+from whalefall.engine.kernels.cpu.library import NativeLibrary, raise_without_memory
 
 
 def select_top_k(library: NativeLibrary, scores: Tensor, k: int) -> Tensor:
@@ -16,5 +16,5 @@ def select_top_k(library: NativeLibrary, scores: Tensor, k: int) -> Tensor:
     scores = scores.contiguous()
     T, S = scores.shape
     positions = torch.empty((T, k), dtype=torch.int64)
-    library.select_top_k(scores.data_ptr(), T, S, k, positions.data_ptr())
+    raise_without_memory(library.select_top_k(scores.data_ptr(), T, S, k, positions.data_ptr()))
     return positions

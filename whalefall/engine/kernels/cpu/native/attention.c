@@ -28,7 +28,8 @@ static void score_tile(const struct attention *a, struct block *b, const int64_t
             latents[j] = a->latent + slot * a->rank;
             ropes[j] = a->rope_key + slot * a->rope;
         }
-        vec sum[LANES] = {{0}};
+        vec sum[LANES];
+        for (int i = 0; i < LANES; i++) sum[i] = (vec){0};
         add_products(sum, b->q_latent, latents, a->rank);
         add_products(sum, b->q_rope, ropes, a->rope);
         const vec scores = sums(sum) * scale;
@@ -58,8 +59,9 @@ static void soften_tile(struct block *b)
     }
 }
 
-/* values = values * decay + weights . latents, for `vectors` (a constant) vectors from d on. */
-INLINE void add_values(const int vectors, const struct attention *a, struct block *b,
+/* values = values * decay + weights . latents, for `vectors` vectors from d on, or for the end of a
+   row that fills none; both are constants. */
+INLINE void add_values(const int vectors, const int is_whole, const struct attention *a, struct block *b,
                        const int64_t *slots, int64_t count, int64_t d)
 {
     vec sum[HEADS][VALUE_VECTORS];
@@ -70,7 +72,8 @@ INLINE void add_values(const int vectors, const struct attention *a, struct bloc
         const float *latent = a->latent + slots[i] * a->rank;
         vec value[VALUE_VECTORS];
         for (int v = 0; v < vectors; v++)
-            value[v] = vectors > 1 ? load(latent + d + v * LANES) : load_upto(latent, d, a->rank);
+            value[v] = is_whole ? load(latent + d + v * LANES)
+                                : load_first(latent + d, a->rank - d);
         for (int h = 0; h < HEADS; h++)
             for (int v = 0; v < vectors; v++)
                 sum[h][v] = multiply_add(splat(b->scores[h][i]), value[v], sum[h][v]);
@@ -84,8 +87,9 @@ static void value_tile(const struct attention *a, struct block *b, const int64_t
 {
     int64_t d = 0;
     for (; d + VALUE_VECTORS * LANES <= a->rank; d += VALUE_VECTORS * LANES)
-        add_values(VALUE_VECTORS, a, b, slots, count, d);
-    for (; d < a->rank; d += LANES) add_values(1, a, b, slots, count, d);
+        add_values(VALUE_VECTORS, 1, a, b, slots, count, d);
+    for (; d + LANES <= a->rank; d += LANES) add_values(1, 1, a, b, slots, count, d);
+    if (d < a->rank) add_values(1, 0, a, b, slots, count, d);
 }
 
 static void attend(const struct attention *a, int64_t query, int64_t first_head, struct block *b)

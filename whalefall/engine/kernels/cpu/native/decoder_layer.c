@@ -164,14 +164,14 @@ static int choose_slots(const struct layer *l, const struct key_group *g,
                                     g->num_groups, queries, g->num_slots, l->num_index_heads,
                                     l->index_width};
     paged_indexer_scores(&indexer);
-    select_top_k(scores, N, g->num_slots, k, slots);
-    for (int64_t n = 0; n < N; n++) {
+    const int status = select_top_k(scores, N, g->num_slots, k, slots);
+    for (int64_t n = 0; n < N && !status; n++) {
         counts[n] = 0;
         for (int64_t i = 0; i < k && slots[n * k + i] >= 0; i++, counts[n]++)
             slots[n * k + i] = g->slots[n / queries * g->num_slots + slots[n * k + i]];
     }
     free(arena.memory);
-    return 0;
+    return status;
 }
 
 static int attend_group(const struct layer *l, const struct key_group *g,

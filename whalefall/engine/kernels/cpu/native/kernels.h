@@ -69,7 +69,7 @@ int moe_experts(const struct mixture *mixture);
 void moe_gate(const struct gate *gate);
 int paged_mla_attention(const struct attention *attention);
 void paged_indexer_scores(const struct indexer *indexer);
-void select_top_k(const float *scores, int64_t num_rows, int64_t num_scores, int64_t k,
-                  int64_t *positions);
+int select_top_k(const float *scores, int64_t num_rows, int64_t num_scores, int64_t k,
+                 int64_t *positions);
 
 #endif

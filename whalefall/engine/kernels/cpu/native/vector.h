@@ -32,12 +32,19 @@ INLINE vec load(const float *from) { return *(const loose_vec *)from; }
 INLINE void store(float *to, vec x) { *(loose_vec *)to = x; }
 INLINE vec splat(float x) { return x - (vec){0}; }
 
-/* The first `count` lanes, zeros behind: reads nothing past them. */
+/* The first `count` lanes, fewer than all, and zeros behind: reads nothing past them. */
 INLINE vec load_first(const float *from, int64_t count)
 {
+#if LANES == 16
+    return (vec)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), from);
+#elif LANES == 8
+    const __m256i place = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return (vec)_mm256_maskload_ps(from, _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), place));
+#else
     vec x = {0};
     memcpy(&x, from, (size_t)count * sizeof(float));
     return x;
+#endif
 }
 
 INLINE void store_first(float *to, vec x, int64_t count)
