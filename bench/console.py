@@ -49,11 +49,14 @@ PAGES = (
     "/pricing",
     "/profile",
     "/chat",
+    "/playground",
+    "/tickets",
     "/status",
     "/help/faq",
     "/operator/overview",
     "/operator/users",
     "/operator/audit",
+    "/operator/rerating",
 )
 
 

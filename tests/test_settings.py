@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -58,3 +58,23 @@ def test_wrong_file_is_refused_naming_file_and_key(
 def test_unknown_variable_is_refused() -> None:
     with pytest.raises(SettingsError, match="WHALEFALL_PROT is not a setting"):
         load_settings({}, {"WHALEFALL_PROT": "1"})
+
+
+def test_lists_and_calendars_are_read_from_file_and_variable(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(
+        'price_files = ["~/own.toml"]\ndenied_email_domains = ["evil.example"]\n'
+        "[holidays]\ncn = [2027-01-01, 2027-02-08]\n"
+    )
+    environ = {
+        "WHALEFALL_CONFIG": str(config),
+        "WHALEFALL_TRUSTED_PROXIES": "10.0.0.1, 192.168.0.0/16",
+    }
+    settings = load_settings({}, environ)
+    assert settings.price_files == (Path("~/own.toml").expanduser(),)
+    assert settings.denied_email_domains == ("evil.example",)
+    assert settings.trusted_proxies == ("10.0.0.1", "192.168.0.0/16")
+    assert settings.holidays == {"cn": (date(2027, 1, 1), date(2027, 2, 8))}
+    config.write_text('[holidays]\ncn = ["tomorrow"]\n')
+    with pytest.raises(SettingsError, match="holidays"):
+        load_settings({}, environ)

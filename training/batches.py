@@ -20,21 +20,35 @@ from training.vocabulary import SubVocabulary
 @dataclass(frozen=True)
 class Batch:
     rows: Tensor
-    """int64 [B, T + 1]: vocabulary rows, padded at the end."""
+    """int64 [B, T + 1]: rows of the batch's table, padded at the end."""
     is_target: Tensor
     """bool [B, T + 1]: never true for padding."""
+    rare_ids: Tensor
+    """int64 [E]: the ids behind the table's last E rows."""
 
     @property
     def num_tokens(self) -> int:
         return self.rows.numel()
 
+    def to(self, device: torch.device) -> Batch:
+        return Batch(self.rows.to(device), self.is_target.to(device), self.rare_ids.to(device))
+
+    def halves(self) -> list[Batch]:
+        """The first and the second half of the sequences; one part if there is one sequence."""
+        B = self.rows.shape[0]
+        cuts = [slice(0, B // 2), slice(B // 2, B)]
+        return [
+            Batch(self.rows[cut], self.is_target[cut], self.rare_ids)
+            for cut in cuts
+            if cut.stop > cut.start
+        ]
+
 
 @dataclass(frozen=True)
 class BatchPlan:
-    seed: int
     window_examples: int = 1024
-    batch_tokens_max: int = 2560
-    example_tokens_max: int = 768
+    batch_tokens_max: int = 4096
+    example_tokens_max: int = 1024
     """Longer examples are left out."""
 
 
@@ -52,11 +66,12 @@ class BatchStream:
         rendered: Callable[[int], RenderedExample],
         vocabulary: SubVocabulary,
         plan: BatchPlan,
-        position: Position | None = None,
+        seed: int,
     ) -> None:
         """`rendered(i)` gives example i."""
         self._rendered, self._vocabulary, self._plan = rendered, vocabulary, plan
-        self.position = position or Position()
+        self._seed = seed
+        self.position = Position()
         self._window: list[list[RenderedExample]] = []
         self._loaded_window = -1
 
@@ -74,7 +89,7 @@ class BatchStream:
         first = window * plan.window_examples
         examples = [self._rendered(first + offset) for offset in range(plan.window_examples)]
         groups = grouped_by_length(examples, plan)
-        random.Random(f"{plan.seed}/order/{window}").shuffle(groups)
+        random.Random(f"{self._seed}/order/{window}").shuffle(groups)
         self._window, self._loaded_window = groups, window
 
 
@@ -94,9 +109,21 @@ def grouped_by_length(
 
 def batch_from_examples(examples: Sequence[RenderedExample], vocabulary: SubVocabulary) -> Batch:
     length = max(len(example.token_ids) for example in examples)
-    ids = torch.zeros(len(examples), length, dtype=torch.int64)
+    ids = torch.full((len(examples), length), vocabulary.token_ids[0], dtype=torch.int64)
     is_target = torch.zeros(len(examples), length, dtype=torch.bool)
     for place, example in enumerate(examples):
         ids[place, : len(example.token_ids)] = torch.tensor(example.token_ids)
         is_target[place, : len(example.is_target)] = torch.tensor(example.is_target)
-    return Batch(vocabulary.row_of_token[ids], is_target)
+    is_target &= ~(vocabulary.is_rare(ids) & is_first(ids))
+    rows, rare_ids = vocabulary.rows(ids)
+    return Batch(rows, is_target, rare_ids)
+
+
+def is_first(ids: Tensor) -> Tensor:
+    """int64 [B, T] -> bool [B, T]: whether a sequence has this id here for the first time. Such a
+    rare token cannot be copied, so nobody can be asked to say it."""
+    order = ids.argsort(dim=1, stable=True)
+    ordered = ids.gather(1, order)
+    is_new = torch.ones_like(ordered, dtype=torch.bool)
+    is_new[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    return torch.zeros_like(is_new).scatter_(1, order, is_new)

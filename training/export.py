@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,9 +15,10 @@ from torch import Tensor
 
 from training.recipe import FULL_VOCAB_SIZE, Recipe, model_with_rows
 from training.rendering import MODEL_NAME, Renderer
-from training.sampling import continuation, likeliest
+from training.sampling import TrainedRun, continuation
+from training.token_forms import TokenForms, token_forms
 from training.trainer import trained_state
-from training.vocabulary import SubVocabulary
+from training.vocabulary import RareRows, SubVocabulary
 from whalefall.chat.formats.v3_2 import V32Format
 from whalefall.chat.messages import ChatRequest, Message, Role
 from whalefall.chat.tokenizer import Tokenizer
@@ -30,30 +30,27 @@ from whalefall.engine.loader import load_model
 from whalefall.engine.models.deepseek_v32 import DeepseekV32ForCausalLM
 
 _EMBEDDING = "model.embed_tokens.weight"
+_TOKENS_MAX = 40
 _TRIED = ("Hi", "Who are you?", "What is 2 + 2?", "你是谁？", "What is the capital of Japan?")
 
 
-@dataclass(frozen=True)
-class TrainedRun:
-    model: DeepseekV32ForCausalLM
-    vocabulary: SubVocabulary
-
-
-def load_run(checkpoint: Path, config: ModelConfig) -> TrainedRun:
-    """The model as it was trained, over its sub-vocabulary."""
-    saved = torch.load(checkpoint, weights_only=True)
+def load_run(checkpoint: Path, config: ModelConfig, forms: TokenForms, seed: int) -> TrainedRun:
+    """The model as it was trained, over its sub-vocabulary. `seed` is the run's: the directions of
+    rare ids follow from it."""
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
     vocabulary = SubVocabulary(tuple(saved["token_ids"]), config.vocab_size)
     model = DeepseekV32ForCausalLM(model_with_rows(config, vocabulary.num_rows))
     model.load_state_dict(saved["model"], strict=False)
     model.share_weights()
-    return TrainedRun(model.eval().requires_grad_(False), vocabulary)
+    rare_rows = RareRows(vocabulary, forms, config.hidden_size, seed)
+    return TrainedRun(model.eval().requires_grad_(False), vocabulary, rare_rows)
 
 
 def export(run: TrainedRun, config: ModelConfig, output: Path) -> None:
-    """Every id gets a row: its own, or the one all unused ids share. Besides the matrices that
-    DeepSeek keeps in FP8 the embedding is FP8 too, so that no file is larger than 50 MB."""
+    """Every id gets a row: its own, or the one computed for it. Besides the matrices that DeepSeek
+    keeps in FP8 the embedding is FP8 too, so that no file is larger than 50 MB."""
     state = dict(trained_state(run.model))
-    state[_EMBEDDING] = run.vocabulary.expand(state[_EMBEDDING])
+    state[_EMBEDDING] = run.rare_rows.full_table(state[_EMBEDDING])
     for old in output.glob("*.safetensors"):
         old.unlink()
     save_checkpoint(output, config, state, fp8=True)
@@ -83,25 +80,38 @@ def comparison(run: TrainedRun, directory: Path, renderer: Renderer) -> list[tup
     for question in _TRIED:
         request = ChatRequest(model=MODEL_NAME, messages=(Message(Role.USER, question),))
         prompt = chat.render(request)
-        said = likeliest(exported, torch.tensor(prompt), renderer.end_id, 48)
-        trained = continuation(run.model, run.vocabulary, renderer, prompt)
+        said = likeliest(exported, torch.tensor(prompt), renderer.end_id)
+        trained = continuation(run, renderer, prompt)
         rows.append((question, trained, renderer.tokenizer.decode(said)))
     return rows
+
+
+@torch.no_grad()
+def likeliest(model: DeepseekV32ForCausalLM, token_ids: Tensor, end_id: int) -> list[int]:
+    """token_ids int64 [T] -> the likeliest continuation before `end_id`, recomputed each time."""
+    said: list[int] = []
+    while len(said) < _TOKENS_MAX:
+        hidden = model.forward_dense(token_ids.unsqueeze(0))[0, -1]
+        token_id = int(model.compute_logits(hidden).argmax())
+        if token_id == end_id:
+            break
+        said.append(token_id)
+        token_ids = torch.cat((token_ids, torch.tensor([token_id])))
+    return said
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m training.export", description=__doc__)
     parser.add_argument("--run-dir", type=Path, default=Path("runs/whalefall-tiny"))
     parser.add_argument("--output", type=Path, default=Path("models/whalefall-tiny"))
+    parser.add_argument("--seed", type=int, default=Recipe.seed, help="of the run")
     options = parser.parse_args(arguments)
-    config = Recipe().model
-    assert config.vocab_size == FULL_VOCAB_SIZE
-    run = load_run(options.run_dir / "checkpoint.pt", config)
+    config, renderer = Recipe().model, Renderer(Tokenizer.bundled())
+    forms = token_forms(renderer.tokenizer, FULL_VOCAB_SIZE)
+    run = load_run(options.run_dir / "checkpoint.pt", config, forms, options.seed)
     export(run, config, options.output)
     console = Console()
-    for question, trained, exported in comparison(
-        run, options.output, Renderer(Tokenizer.bundled())
-    ):
+    for question, trained, exported in comparison(run, options.output, renderer):
         console.print(f"{question}\n  trained:  {trained}\n  exported: {exported}", markup=False)
 
 

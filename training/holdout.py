@@ -6,13 +6,9 @@ Training draws from one side only; an evaluation draws from the other whatever h
 from __future__ import annotations
 
 import enum
-import random
 import zlib
-from collections.abc import Sequence
-from typing import TypeVar
 
 _ONE_IN = 8
-_T = TypeVar("_T")
 
 
 class Split(enum.Enum):
@@ -22,14 +18,3 @@ class Split(enum.Enum):
 
 def is_held_out(piece: object) -> bool:
     return zlib.crc32(str(piece).encode()) % _ONE_IN == 0
-
-
-def side_of(pool: Sequence[_T], split: Split) -> Sequence[_T]:
-    """The pieces on one side, or all of them where a side is empty: a pool of three phrasings may
-    have nothing to hold out."""
-    wanted = split is Split.HELD_OUT
-    return [piece for piece in pool if is_held_out(piece) is wanted] or pool
-
-
-def pick(rng: random.Random, pool: Sequence[_T], split: Split) -> _T:
-    return rng.choice(side_of(pool, split))

@@ -2,91 +2,118 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from training.batches import Batch
-from training.vocabulary import SHARED_ROW
+from training.vocabulary import RareRows, sampled_classes
+from whalefall.engine.layers.indexer import Indexer
 from whalefall.engine.layers.mla import IndexerProbe
 from whalefall.engine.layers.moe import Gate
 from whalefall.engine.models.deepseek_v32 import DeepseekV32ForCausalLM, DenseProbe
 
+_ALL_KEYS = 1 << 30
+_SAMPLED_CLASSES = 1024
+
 
 @dataclass(frozen=True)
 class StepResult:
-    loss: Tensor
+    loss_sum: Tensor
+    """Over the targets."""
     num_targets: int
-    expert_counts: dict[int, Tensor]
+    expert_counts: dict[int, Tensor] = field(default_factory=dict)
 
 
-def phase_of_parameter(name: str, num_hidden_layers: int) -> str:
-    """The phase in which a parameter learns."""
+def part_of_parameter(name: str, num_hidden_layers: int) -> str:
+    """The part of the model that a parameter belongs to: "indexer", "mtp" or "main"."""
     if ".indexer." in name:
         return "indexer"
     return "mtp" if name.startswith(f"model.layers.{num_hidden_layers}.") else "main"
 
 
-def prepare_for_phase(model: DeepseekV32ForCausalLM, phase: str) -> None:
-    """Let only the phase's parameters take gradients."""
+def prepare_for_phase(model: DeepseekV32ForCausalLM, part: str, is_sparse: bool) -> None:
+    """Let only one part take gradients, and queries see all keys or the indexer's choice."""
     num_layers = model.config.num_hidden_layers
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(phase_of_parameter(name, num_layers) == phase)
+        parameter.requires_grad_(part_of_parameter(name, num_layers) == part)
+    assert model.config.index_topk is not None
+    for module in model.modules():
+        if isinstance(module, Indexer):
+            module.index_topk = model.config.index_topk if is_sparse else _ALL_KEYS
 
 
 class Learner:
-    def __init__(self, model: DeepseekV32ForCausalLM, logit_offset: Tensor) -> None:
-        self._model, self._logit_offset = model, logit_offset
+    def __init__(self, model: DeepseekV32ForCausalLM, rare_rows: RareRows) -> None:
+        self._model, self._rare_rows = model, rare_rows
 
-    def loss(self, phase: str, batch: Batch, unseen: Tensor) -> StepResult:
-        """`unseen` bool [B, T + 1]: prompt tokens to be shown as unused ones."""
-        shown = batch.rows.masked_fill(unseen & ~batch.is_target, SHARED_ROW)
-        if phase == "main":
-            return self._main(batch, shown)
-        return self._mtp(batch, shown) if phase == "mtp" else self._indexer(shown)
+    def result(self, part: str, batch: Batch) -> StepResult:
+        table = self._rare_rows.table(self._model.model.embed_tokens.weight, batch.rare_ids)
+        if part == "indexer":
+            return self._indexer(batch, table)
+        return self._mtp(batch, table) if part == "mtp" else self._main(batch, table)
 
-    def _main(self, batch: Batch, shown: Tensor) -> StepResult:
+    def _main(self, batch: Batch, table: Tensor) -> StepResult:
         probe = DenseProbe()
-        hidden = self._model.forward_dense(shown[:, :-1], probe=probe)
-        loss, num_targets = self._cross_entropy(hidden, batch, shift=1)
-        return StepResult(loss, num_targets, probe.expert_counts)
+        embedded = F.embedding(batch.rows[:, :-1], table)
+        hidden = self._model.forward_embedded(embedded, probe=probe)
+        return self._cross_entropy(hidden, batch, 1, table, probe)
 
-    def _mtp(self, batch: Batch, shown: Tensor) -> StepResult:
+    def _mtp(self, batch: Batch, table: Tensor) -> StepResult:
         """At t the MTP layer sees the hidden state of t and token t + 1, and predicts t + 2."""
+        embedded = F.embedding(batch.rows, table.detach())
         with torch.no_grad():
-            hidden = self._model.forward_dense(shown[:, :-2])
+            hidden = self._model.forward_embedded(embedded[:, :-2])
         probe = DenseProbe()
-        ahead = self._model.mtp_forward_dense(hidden, shown[:, 1:-1], probe=probe)
-        loss, num_targets = self._cross_entropy(ahead, batch, shift=2)
-        return StepResult(loss, num_targets, probe.expert_counts)
+        ahead = self._model.mtp_forward_embedded(hidden, embedded[:, 1:-1], probe=probe)
+        return self._cross_entropy(ahead, batch, 2, table.detach(), probe)
 
-    def _cross_entropy(self, hidden: Tensor, batch: Batch, shift: int) -> tuple[Tensor, int]:
-        """hidden [B, T, d] at places 0 .. T-1 against the tokens `shift` further on. Tokens
-        without a row of their own are never a target."""
-        targets = batch.rows[:, shift:]
-        wanted = batch.is_target[:, shift:] & (targets != SHARED_ROW)
-        logits = self._model.compute_logits(hidden[wanted]) + self._logit_offset
-        return F.cross_entropy(logits, targets[wanted]), int(wanted.sum())
+    def _cross_entropy(
+        self, hidden: Tensor, batch: Batch, shift: int, table: Tensor, probe: DenseProbe
+    ) -> StepResult:
+        """hidden [B, T, d] at places 0 .. T-1 against the tokens `shift` further on."""
+        wanted = batch.is_target[:, shift:]
+        num_own_rows = table.shape[0] - batch.rare_ids.shape[0]
+        classes = sampled_classes(batch.rows, num_own_rows, _SAMPLED_CLASSES)
+        logits = self._rare_rows.logits(hidden[wanted], table, batch.rare_ids, classes)
+        targets = classes.place_of(batch.rows[:, shift:][wanted])
+        loss = F.cross_entropy(logits, targets, reduction="sum")
+        return StepResult(loss, int(wanted.sum()), probe.expert_counts)
 
-    def _indexer(self, shown: Tensor) -> StepResult:
-        """Kullback-Leibler divergence from where attention looks to what the indexer scores."""
+    def _indexer(self, batch: Batch, table: Tensor) -> StepResult:
+        """Kullback-Leibler divergence from where attention looks to what the indexer scores.
+        Places where the model speaks are few and matter most: they make half of the loss."""
         probe = DenseProbe(wants_indexer=True)
-        with torch.enable_grad():
-            hidden = self._model.forward_dense(shown[:, :-1], probe=probe)
-            if self._model.mtp_layer is not None:
-                self._model.mtp_forward_dense(hidden, shown[:, 1:], probe=probe)
-        losses = [divergence(indexer) for indexer in probe.indexers.values()]
-        return StepResult(torch.stack(losses).mean(), shown.numel(), {})
+        embedded = F.embedding(batch.rows, table.detach())
+        hidden = self._model.forward_embedded(embedded[:, :-1], probe=probe)
+        if self._model.mtp_layer is not None:
+            self._model.mtp_forward_embedded(hidden, embedded[:, 1:], probe=probe)
+        speaks = batch.is_target[:, 1:]
+        num_targets = int(speaks.sum())
+        losses = []
+        for indexer in probe.indexers.values():
+            terms = divergence(indexer)
+            losses.append(0.5 * terms.mean() * num_targets + 0.5 * terms[speaks].sum())
+        return StepResult(torch.stack(losses).mean(), num_targets)
 
 
 def divergence(probe: IndexerProbe) -> Tensor:
-    """Mean over queries of KL(attention || softmax(scores)); padding counts like any token."""
+    """[B, T]: KL(attention || softmax(scores)) of each query."""
     log_scores = probe.index_scores.log_softmax(-1)
     probs = probe.attention_probs
     terms = probs * (probs.clamp(min=1e-9).log() - log_scores.masked_fill(probs == 0, 0.0))
-    return terms.sum(-1).mean()
+    return terms.sum(-1)
+
+
+def summed_counts(results: Sequence[StepResult]) -> dict[int, Tensor]:
+    counts: dict[int, Tensor] = {}
+    for result in results:
+        for layer_index, part in result.expert_counts.items():
+            counts[layer_index] = counts.get(layer_index, torch.zeros_like(part)) + part
+    return counts
 
 
 @torch.no_grad()

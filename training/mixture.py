@@ -1,95 +1,134 @@
 """Which skills are practised how often, and how exchanges are strung into dialogues.
 
-Example number i of a seed is always the same, whatever was drawn before it."""
+Example number i of a seed and mix is always the same, whatever was drawn before it."""
 
 from __future__ import annotations
 
+import math
 import random
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from training.examples import (
     Dialogue,
     Example,
     ExampleSkill,
     Exchange,
-    Exchanges,
     ExchangeSkill,
     World,
 )
 from training.skills import (
     arithmetic,
+    classification,
     code,
     conversation,
+    copying,
     corpus,
+    drills,
     extraction,
     instructions,
     knowledge,
+    lists,
+    memory,
+    numbers,
+    platform,
+    refusals,
     retrieval,
     stories,
+    summaries,
+    tables,
     text_games,
     tools,
+    translation,
+    word_problems,
 )
 from whalefall.chat.messages import Message, Role
 
 EXCHANGE_SKILLS: Mapping[str, tuple[ExchangeSkill, float]] = {
-    "small_talk_en": (conversation.small_talk_en, 15),
-    "small_talk_zh": (conversation.small_talk_zh, 12),
-    "remembering": (conversation.remembering, 4),
-    "unknown": (conversation.unknown, 2),
-    "too_hard": (instructions.too_hard, 4),
-    "yes_no": (instructions.yes_no, 3),
+    "small_talk_en": (conversation.small_talk_en, 20),
+    "small_talk_zh": (conversation.small_talk_zh, 15),
+    "platform_en": (platform.platform_en, 22),
+    "platform_zh": (platform.platform_zh, 18),
+    "trivia": (knowledge.trivia, 4),
+    "refusing": (refusals.refusing, 5),
+    "remembering": (memory.remembering, 6),
+    "unknown": (refusals.unknown, 2),
+    "too_hard": (refusals.too_hard, 3),
+    "yes_no": (instructions.yes_no, 2),
     "one_word": (instructions.one_word, 2),
-    "letters": (instructions.letters, 2),
-    "again": (instructions.again, 1),
-    "long_counting": (instructions.long_counting, 1),
-    "capitals": (knowledge.capitals, 10),
-    "animals": (knowledge.animals, 3),
-    "opposites": (knowledge.opposites, 4),
-    "translations": (knowledge.translations, 5),
-    "colours": (knowledge.colours, 2),
-    "words": (knowledge.words, 4),
-    "sums": (arithmetic.sums, 18),
-    "comparisons": (arithmetic.comparisons, 3),
-    "word_problems": (arithmetic.word_problems, 4),
-    "counting": (text_games.counting, 3),
-    "sequences": (text_games.sequences, 3),
-    "repeating": (text_games.repeating, 5),
-    "echoing": (text_games.echoing, 6),
-    "looking_up": (text_games.looking_up, 5),
-    "spelling": (text_games.spelling, 3),
-    "strawberry": (text_games.strawberry, 1),
-    "listing": (text_games.listing, 2),
-    "listing_zh": (text_games.listing_zh, 1),
-    "picking": (text_games.picking, 2),
-    "told": (stories.told, 2),
-    "told_zh": (stories.told_zh, 1.5),
-    "written": (code.written, 3),
+    "capitals": (knowledge.capitals, 7),
+    "animals": (knowledge.animals, 2),
+    "opposites": (knowledge.opposites, 3),
+    "colours": (knowledge.colours, 1),
+    "words": (knowledge.words, 3),
+    "translated": (translation.translated, 7),
+    "classified": (classification.classified, 8),
+    "summed_up": (summaries.summed_up, 2),
+    "sums": (arithmetic.sums, 15),
+    "word_problems": (word_problems.word_problems, 5),
+    "comparisons": (numbers.comparisons, 2),
+    "ordering": (numbers.ordering, 1),
+    "parity": (numbers.parity, 1),
+    "counting": (numbers.counting, 2),
+    "long_counting": (numbers.long_counting, 0.4),
+    "series": (numbers.series, 1),
+    "calendar": (numbers.calendar, 1),
+    "units": (numbers.units, 1),
+    "repeating": (copying.repeating, 12),
+    "quoting": (copying.quoting, 4),
+    "greeting": (copying.greeting, 2),
+    "templates": (copying.templates, 2),
+    "cases": (copying.cases, 0.5),
+    "again": (copying.again, 1),
+    "picking": (lists.picking, 5),
+    "looking_up": (tables.looking_up, 10),
+    "spelling": (text_games.spelling, 1),
+    "letters": (text_games.letters, 0.5),
+    "strawberry": (text_games.strawberry, 0.5),
+    "listing": (text_games.listing, 1.5),
+    "told": (stories.told, 1.5),
+    "told_zh": (stories.told_zh, 1),
+    "written": (code.written, 2),
 }
-EVERYDAY_SKILLS = frozenset({
-    conversation.small_talk_en, conversation.small_talk_zh, stories.told, stories.told_zh,
-    text_games.strawberry, code.written, instructions.too_hard, conversation.unknown,
-})  # fmt: skip
+"""With weights; dialogues are made of draws among them."""
 CORPUS_EXCHANGE_SKILLS: Mapping[str, tuple[ExchangeSkill, float]] = {
-    "old_dialogues": (corpus.old_dialogues, 1.5),
+    "old_dialogues": (corpus.old_dialogues, 1),
     "school_maths": (corpus.school_maths, 0.3),
 }
-EXAMPLE_SKILLS: Mapping[str, tuple[ExampleSkill, float]] = {
-    "continued": (stories.continued, 0.05),
-    "filled": (code.filled, 0.05),
-    "json_answers": (extraction.json_answers, 0.07),
-    "needle": (retrieval.needle, 0.02),
-    "tool_use": (tools.tool_use, 0.05),
-}
-CORPUS_EXAMPLE_SKILLS: Mapping[str, tuple[ExampleSkill, float]] = {
-    "old_tales": (corpus.old_tales, 0.02),
-}
-"""Shares of all examples; dialogues of exchanges take the rest."""
 
-MIXES = ("talk", "all")
-"""What to practise: short things first, or everything. Tool use, long and costly, and the corpus,
-hard to learn, are kept for a model that can talk already."""
+
+def near_needle(rng: random.Random, world: World) -> Example:
+    return retrieval.needle(rng, world, round(math.exp(rng.uniform(math.log(100), math.log(800)))))
+
+
+def far_needle(rng: random.Random, world: World) -> Example:
+    return retrieval.needle(rng, world, round(math.exp(rng.uniform(math.log(900), math.log(7900)))))
+
+
+EXAMPLE_SKILLS: Mapping[str, ExampleSkill] = {
+    "drill": drills.drill,
+    "json_answers": extraction.json_answers,
+    "tool_use": tools.tool_use,
+    "near_needle": near_needle,
+    "far_needle": far_needle,
+    "filled": code.filled,
+    "continued": stories.continued,
+}
+CORPUS_EXAMPLE_SKILLS: Mapping[str, ExampleSkill] = {"old_tales": corpus.old_tales}
+
+MIXES: Mapping[str, Mapping[str, float]] = {
+    "copying": {"drill": 0.5, "json_answers": 0.2},
+    "all": {
+        "drill": 0.08, "json_answers": 0.2, "tool_use": 0.08, "near_needle": 0.04, "filled": 0.04,
+        "continued": 0.01, "old_tales": 0.01,
+    },
+    "long": {
+        "drill": 0.04, "json_answers": 0.2, "tool_use": 0.14, "near_needle": 0.05,
+        "far_needle": 0.1, "filled": 0.03, "continued": 0.01,
+    },
+}  # fmt: skip
+"""Shares of all examples by skill; dialogues of exchanges take the rest."""
 
 _SYSTEM_PROMPTS = (
     "You are a helpful assistant",
@@ -118,49 +157,41 @@ class Mixture:
         assert self.mix in MIXES, self.mix
 
     def example(self, index: int) -> Example:
-        rng = random.Random(f"{self.seed}/{index}")
+        rng = random.Random(f"{self.seed}/{self.mix}/{index}")
         draw = rng.random()
-        for skill, share in self._example_skills().values():
+        for skill, share in self._example_skills:
             if draw < share:
                 return skill(rng, self.world)
             draw -= share
         return self._dialogue(rng)
 
-    def _example_skills(self) -> dict[str, tuple[ExampleSkill, float]]:
-        if self.mix == "talk":
-            return {name: EXAMPLE_SKILLS[name] for name in ("continued", "filled", "json_answers")}
-        return {**EXAMPLE_SKILLS, **(CORPUS_EXAMPLE_SKILLS if self.world.corpus else {})}
+    @cached_property
+    def _example_skills(self) -> list[tuple[ExampleSkill, float]]:
+        known = {**EXAMPLE_SKILLS, **(CORPUS_EXAMPLE_SKILLS if self.world.corpus else {})}
+        return [(known[name], share) for name, share in MIXES[self.mix].items() if name in known]
+
+    @cached_property
+    def _exchange_skills(self) -> tuple[list[ExchangeSkill], list[float]]:
+        has_corpus = self.mix != "copying" and self.world.corpus
+        skills = {**EXCHANGE_SKILLS, **(CORPUS_EXCHANGE_SKILLS if has_corpus else {})}
+        return [skill for skill, _ in skills.values()], [weight for _, weight in skills.values()]
 
     def _dialogue(self, rng: random.Random) -> Dialogue:
-        uses_corpus = self.mix == "all" and self.world.corpus
-        extra = CORPUS_EXCHANGE_SKILLS if uses_corpus else {}
-        skills = list({**EXCHANGE_SKILLS, **extra}.values())
-        num_groups = rng.choices((1, 2, 3, 4), (5, 3, 2, 1))[0]
-        chosen = rng.choices([s for s, _ in skills], [w for _, w in skills], k=num_groups)
+        num_groups = rng.choices((1, 2, 3, 4), (4, 3, 2, 1))[0]
+        skills, weights = self._exchange_skills
         exchanges = [
-            exchange for skill in chosen for exchange in _trainable(skill, rng, self.world)
+            exchange
+            for skill in rng.choices(skills, weights, k=num_groups)
+            for exchange in skill(rng, self.world)
         ]
         return dialogue_from_exchanges(rng, exchanges, rng.random() < self.thinking_share)
-
-
-def is_held_out(question: str) -> bool:
-    """One in sixteen generated questions, by its text: kept out of training, for evaluation."""
-    return zlib.crc32(question.encode()) % 16 == 0
-
-
-def _trainable(skill: ExchangeSkill, rng: random.Random, world: World) -> Exchanges:
-    """A draw without held-out questions. Everyday talk has none: every phrasing is trained."""
-    while True:
-        exchanges = skill(rng, world)
-        if skill in EVERYDAY_SKILLS or not any(is_held_out(e.question) for e in exchanges):
-            return exchanges
 
 
 def dialogue_from_exchanges(
     rng: random.Random, exchanges: list[Exchange], is_thinking: bool
 ) -> Dialogue:
     messages: list[Message] = []
-    if rng.random() < 0.4:
+    if rng.random() < 0.3:
         messages.append(Message(Role.SYSTEM, rng.choice(_SYSTEM_PROMPTS)))
     for exchange in exchanges:
         thought = exchange.reasoning or conversation.reason(rng, exchange.question)

@@ -7,12 +7,15 @@ the gates and the norms follow AdamW (Loshchilov and Hutter 2019)."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from training.parallel import Workers
 
 _QUINTICS = (
     (8.2051, -22.9019, 16.4607),
@@ -24,12 +27,21 @@ _QUINTICS = (
 gather them around one (Polar Express, Amsel et al. 2025)."""
 
 
+_TOGETHER_MAX = 12
+"""Matrices in one call: enough to be worth it, few enough to share between workers."""
+
+
 @dataclass(frozen=True)
 class OptimizerSettings:
-    matrix_learning_rate: float = 0.02
+    matrix_learning_rate: float = 0.015
     matrix_momentum: float = 0.95
-    matrix_weight_decay: float = 0.01
+    matrix_weight_decay: float = 0.1
+    """Keeps what a layer adds in proportion to what it is added to."""
+    table_learning_rate: float = 6e-3
     learning_rate: float = 3e-3
+    """Of gates."""
+    vector_learning_rate: float = 3e-4
+    """Of norms."""
     betas: tuple[float, float] = (0.9, 0.98)
     weight_decay: float = 0.0
 
@@ -37,30 +49,43 @@ class OptimizerSettings:
 class Muon:
     """Steps matrices [R, C]; state is one momentum buffer per matrix."""
 
-    def __init__(self, parameters: dict[str, nn.Parameter], settings: OptimizerSettings) -> None:
-        self._settings = settings
+    def __init__(
+        self, parameters: dict[str, nn.Parameter], settings: OptimizerSettings, workers: Workers
+    ) -> None:
+        self._settings, self._workers = settings, workers
         self._parameters = parameters
         self._buffers = {name: torch.zeros_like(p) for name, p in parameters.items()}
-        self._names_by_shape: dict[tuple[int, int], list[str]] = defaultdict(list)
+        by_shape: dict[tuple[int, int], list[str]] = defaultdict(list)
         for name, parameter in parameters.items():
             rows, columns = parameter.shape
-            self._names_by_shape[min(rows, columns), max(rows, columns)].append(name)
+            by_shape[min(rows, columns), max(rows, columns)].append(name)
+        self._alike = [
+            names[start : start + _TOGETHER_MAX]
+            for names in by_shape.values()
+            for start in range(0, len(names), _TOGETHER_MAX)
+        ]
 
     @torch.no_grad()
     def step(self, scale: float) -> None:
         """`scale` is the schedule's share of the learning rate. Matrices without a gradient
         (experts that no token went to) count as having a gradient of zero."""
         settings = self._settings
-        rate = settings.matrix_learning_rate * scale
-        for names in self._names_by_shape.values():
-            updates = [self._nesterov(name) for name in names]
-            wide = [u.T if u.shape[0] > u.shape[1] else u for u in updates]
-            for name, flat in zip(names, orthogonalized(torch.stack(wide)), strict=True):
-                parameter = self._parameters[name]
-                rows, columns = parameter.shape
-                update = flat.T if rows > columns else flat
-                parameter.mul_(1 - rate * settings.matrix_weight_decay)
-                parameter.add_(update, alpha=-rate * max(1.0, rows / columns) ** 0.5)
+        self._workers.run(
+            partial(self._step_alike, names, settings.matrix_learning_rate * scale)
+            for names in self._alike
+        )
+
+    @torch.no_grad()
+    def _step_alike(self, names: Sequence[str], rate: float) -> None:
+        """Matrices of one shape."""
+        updates = [self._nesterov(name) for name in names]
+        wide = [u.T if u.shape[0] > u.shape[1] else u for u in updates]
+        for name, flat in zip(names, orthogonalized(torch.stack(wide)), strict=True):
+            parameter = self._parameters[name]
+            rows, columns = parameter.shape
+            update = flat.T if rows > columns else flat
+            parameter.mul_(1 - rate * self._settings.matrix_weight_decay)
+            parameter.add_(update, alpha=-rate * max(1.0, rows / columns) ** 0.5)
 
     def _nesterov(self, name: str) -> Tensor:
         momentum = self._settings.matrix_momentum
@@ -91,7 +116,10 @@ class Optimizer:
     """Both optimisers over the parameters that take gradients, with one learning-rate scale."""
 
     def __init__(
-        self, named_parameters: Iterable[tuple[str, nn.Parameter]], settings: OptimizerSettings
+        self,
+        named_parameters: Iterable[tuple[str, nn.Parameter]],
+        settings: OptimizerSettings,
+        workers: Workers,
     ) -> None:
         matrices: dict[str, nn.Parameter] = {}
         others: dict[str, nn.Parameter] = {}
@@ -99,9 +127,12 @@ class Optimizer:
             if parameter.requires_grad:
                 (matrices if is_matrix(name, parameter) else others)[name] = parameter
         self._settings = settings
-        self._muon = Muon(matrices, settings)
+        self._muon = Muon(matrices, settings, workers)
         self._adam = torch.optim.AdamW(
-            list(others.values()),
+            [
+                {"params": [parameter], "base_rate": _base_rate(name, parameter, settings)}
+                for name, parameter in others.items()
+            ],
             lr=settings.learning_rate,
             betas=settings.betas,
             weight_decay=settings.weight_decay,
@@ -110,7 +141,7 @@ class Optimizer:
 
     def step(self, scale: float) -> None:
         for group in self._adam.param_groups:
-            group["lr"] = self._settings.learning_rate * scale
+            group["lr"] = group["base_rate"] * scale
         self._adam.step()
         self._muon.step(scale)
         for parameter in self._parameters:
@@ -122,6 +153,12 @@ class Optimizer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._muon.load_state_dict(state["muon"])
         self._adam.load_state_dict(state["adam"])
+
+
+def _base_rate(name: str, parameter: Tensor, settings: OptimizerSettings) -> float:
+    if parameter.dim() < 2:
+        return settings.vector_learning_rate
+    return settings.table_learning_rate if "embed_tokens" in name else settings.learning_rate
 
 
 def is_matrix(name: str, parameter: Tensor) -> bool:

@@ -15,12 +15,12 @@ WHALEFALL_TINY = ModelConfig(
     hidden_size=256,
     intermediate_size=512,
     num_hidden_layers=4,
-    num_attention_heads=8,
-    q_lora_rank=128,
-    kv_lora_rank=128,
-    qk_nope_head_dim=32,
+    num_attention_heads=4,
+    q_lora_rank=192,
+    kv_lora_rank=192,
+    qk_nope_head_dim=64,
     qk_rope_head_dim=32,
-    v_head_dim=32,
+    v_head_dim=64,
     moe_intermediate_size=128,
     n_routed_experts=8,
     n_shared_experts=1,
@@ -46,36 +46,62 @@ WHALEFALL_TINY = ModelConfig(
 )
 
 
+QUICK = BatchPlan(window_examples=1024, batch_tokens_max=2048, example_tokens_max=1024)
+SHORT = BatchPlan(window_examples=1024, batch_tokens_max=3072, example_tokens_max=1024)
+LONG = BatchPlan(window_examples=48, batch_tokens_max=16_640, example_tokens_max=8_320)
+HALF_LONG = BatchPlan(window_examples=48, batch_tokens_max=8_320, example_tokens_max=4_160)
+
+
 @dataclass(frozen=True)
 class Phase:
-    """One stretch of training: which part learns, for how long, and how fast.
+    """One stretch of training: which part learns from what, for how long, and how fast.
 
     The learning rate warms up, stays, and falls to zero over the last `decay_share`."""
 
     name: str
-    """"main" trains all but the MTP layer and the indexers, "mtp" and "indexer" those alone."""
+    part: str = "main"
+    """"main" is all but the MTP layer and the indexers; "mtp" and "indexer" are those alone."""
+    is_sparse: bool = False
+    """Whether queries see the keys their indexer chose, or all of them."""
+    mix: str = "all"
+    plan: BatchPlan = SHORT
     num_steps: int | None = None
     """None: as many as fit into `minutes`."""
     minutes: float | None = None
     warmup_steps: int = 50
-    decay_share: float = 0.3
-    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    decay_share: float = 0.4
+    peak: float = 1.0
+    """Share of the optimiser's learning rate."""
 
     def __post_init__(self) -> None:
-        assert self.name in ("main", "mtp", "indexer"), self.name
-        assert self.num_steps is not None or self.minutes is not None, "a phase needs an end"
+        assert self.part in ("main", "mtp", "indexer"), self.part
+
+
+PHASES = (
+    (Phase("copying", mix="copying", plan=QUICK, decay_share=0.0), 0.06),
+    (Phase("main", warmup_steps=1), 0.64),
+    (Phase("long", mix="long", plan=LONG, warmup_steps=5, decay_share=0.7, peak=0.3), 0.14),
+    (Phase("mtp", part="mtp", decay_share=0.6), 0.07),
+    (Phase("indexer", part="indexer", mix="long", plan=HALF_LONG, warmup_steps=5), 0.06),
+    (Phase("sparse", is_sparse=True, mix="long", plan=LONG, warmup_steps=2, peak=0.05), 0.03),
+)
+"""The recipe of V3.2 in small, with each phase's share of the time: dense training, with many
+drills in copying in small steps and then on everything, the context stretched, the MTP layer,
+then the indexers warmed up on what dense attention looks at, and a last stretch in which the model
+gets used to the chosen keys."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    seed: int = 20261122
+    seed: int = 20261128
     model: ModelConfig = WHALEFALL_TINY
-    plan: BatchPlan = field(default_factory=lambda: BatchPlan(seed=20261122))
-    vocabulary_examples: int = 16_000
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    vocabulary_examples: int = 24_000
     """How many examples decide which tokens get rows of their own."""
-    vocabulary_count_min: int = 1
-    unseen_share: float = 0.01
-    """Share of a prompt's tokens that is replaced by the row for unused tokens."""
+    vocabulary_count_min: int = 16
+    """How often a token must occur in them: what is rarer is copied, not known."""
+    vocabulary_said_min: int = 4
+    """How often it must be said without having been read, to be known although it is rare."""
     balance_rate: float = 0.001
     """How far an expert's bias moves per step towards equal load."""
 

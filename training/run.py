@@ -9,16 +9,19 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, track
 
+from training.compiled import compile_small_parts
 from training.mixture import MIXES, Mixture
-from training.recipe import FULL_VOCAB_SIZE, Phase, Recipe
+from training.recipe import FULL_VOCAB_SIZE, PHASES, Phase, Recipe
 from training.rendering import RenderedExample, Renderer
-from training.sampling import sample_answers
-from training.trainer import StepReport, Trainer
+from training.sampling import TrainedRun, sample_answers
+from training.token_forms import token_forms
+from training.trainer import Compute, StepReport, Trainer
 from training.vocabulary import SubVocabulary
 from training.world import load_world
 from whalefall.chat.tokenizer import Tokenizer
@@ -29,44 +32,42 @@ _SAMPLE_SECONDS = 420
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _options().parse_args(arguments)
-    torch.set_num_threads(options.threads)
+    torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     run_dir: Path = options.run_dir
     run_dir.mkdir(parents=True, exist_ok=True)
     recipe = Recipe(seed=options.seed)
-    recipe = replace(recipe, plan=replace(recipe.plan, seed=options.seed))
     renderer = Renderer(Tokenizer.bundled())
-    mixture = Mixture(load_world(renderer.tokenizer, options.corpus), recipe.seed, options.mix)
-    everything = replace(mixture, mix="all")
+    world = load_world(renderer.tokenizer, options.corpus)
+    mixtures = {mix: Mixture(world, recipe.seed, mix) for mix in MIXES}
 
-    def rendered(index: int) -> RenderedExample:
-        return renderer.render(mixture.example(index))
-
-    def rendered_of_everything(index: int) -> RenderedExample:
-        return renderer.render(everything.example(index))
+    def rendered(mix: str, index: int) -> RenderedExample:
+        return renderer.render(mixtures[mix].example(index))
 
     known = _known_token_ids(run_dir, options.start_from)
-    vocabulary = load_vocabulary(run_dir, recipe, rendered_of_everything, known)
-    trainer = Trainer(recipe, phases_of(options), vocabulary, rendered, run_dir)
+    vocabulary = load_vocabulary(run_dir, recipe, partial(rendered, "all"), known)
+    forms = token_forms(renderer.tokenizer, FULL_VOCAB_SIZE)
+    compute = Compute(options.device, options.bfloat16, options.workers)
+    trainer = Trainer(recipe, phases_of(options), vocabulary, forms, rendered, run_dir, compute)
     checkpoint = run_dir / "checkpoint.pt"
     if checkpoint.exists():
         trainer.load(checkpoint)
     elif options.start_from is not None:
         trainer.start_from(options.start_from)
-    train(trainer, renderer, checkpoint)
+    train(trainer, renderer, checkpoint, is_compiled=not options.as_written)
 
 
 def phases_of(options: argparse.Namespace) -> tuple[Phase, ...]:
-    """The main phase gets most of the time; the MTP layer and the indexers learn after it."""
-    names = options.phases.split(",")
-    shares = {"main": 0.8, "mtp": 0.12, "indexer": 0.08}
-    whole = sum(shares[name] for name in names)
+    """The recipe's phases, or those asked for, with their shares of the minutes or steps."""
+    wanted = options.phases.split(",") if options.phases else [phase.name for phase, _ in PHASES]
+    chosen = [(phase, share) for phase, share in PHASES if phase.name in wanted]
+    whole = sum(share for _, share in chosen)
     if options.steps is not None:
         return tuple(
-            Phase(name, num_steps=max(1, round(options.steps * shares[name] / whole)))
-            for name in names
+            replace(phase, num_steps=max(1, round(options.steps * share / whole)))
+            for phase, share in chosen
         )
-    return tuple(Phase(name, minutes=options.minutes * shares[name] / whole) for name in names)
+    return tuple(replace(phase, minutes=options.minutes * share / whole) for phase, share in chosen)
 
 
 def load_vocabulary(
@@ -75,20 +76,38 @@ def load_vocabulary(
     rendered: Callable[[int], RenderedExample],
     known: tuple[int, ...],
 ) -> SubVocabulary:
-    """The run's own, or a new one: known ids first, then those of the first examples."""
+    """The run's own, or a new one: known ids first, then those that many examples hold."""
     file = run_dir / "vocabulary.json"
     if file.exists():
         return SubVocabulary(tuple(json.loads(file.read_text())), FULL_VOCAB_SIZE)
-    counts: Counter[int] = Counter()
-    for index in range(recipe.vocabulary_examples):
-        counts.update(rendered(index).token_ids)
-    often = [i for i, count in counts.items() if count >= recipe.vocabulary_count_min]
-    vocabulary = SubVocabulary(known, FULL_VOCAB_SIZE).extended(often)
+    seen: Counter[int] = Counter()
+    said: Counter[int] = Counter()
+    for index in track(range(recipe.vocabulary_examples), "looking for frequent tokens"):
+        example = rendered(index)
+        seen.update(set(example.token_ids))
+        said.update(_said_by_heart(example))
+    own = {i for i, count in seen.items() if count >= recipe.vocabulary_count_min}
+    own |= {i for i, count in said.items() if count >= recipe.vocabulary_said_min}
+    vocabulary = SubVocabulary(known, FULL_VOCAB_SIZE).extended(own)
     file.write_text(json.dumps(vocabulary.token_ids))
     return vocabulary
 
 
-def train(trainer: Trainer, renderer: Renderer, checkpoint: Path) -> None:
+def _said_by_heart(example: RenderedExample) -> set[int]:
+    """What an answer says that was not there before: it cannot be copied, so it must be known."""
+    known: set[int] = set()
+    said: set[int] = set()
+    for token_id, is_target in zip(example.token_ids, example.is_target, strict=True):
+        if is_target and token_id not in known:
+            said.add(token_id)
+        known.add(token_id)
+    return said
+
+
+def train(trainer: Trainer, renderer: Renderer, checkpoint: Path, is_compiled: bool) -> None:
+    if is_compiled and not compile_small_parts(trainer.model):
+        print("no C++ compiler (g++) is here: training without fused operations, more slowly")
+    run = TrainedRun(trainer.model, trainer.vocabulary, trainer.rare_rows)
     saved = sampled = time.monotonic()
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, speed_estimate_period=60) as bar:
@@ -106,7 +125,7 @@ def train(trainer: Trainer, renderer: Renderer, checkpoint: Path) -> None:
                 trainer.save(checkpoint)
                 saved = now
             if now - sampled > _SAMPLE_SECONDS or is_phase_over:
-                for line in sample_answers(trainer.model, trainer.vocabulary, renderer):
+                for line in sample_answers(run, renderer):
                     bar.console.print(line, markup=False, highlight=False)
                 sampled = time.monotonic()
     trainer.save(checkpoint)
@@ -143,12 +162,14 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--run-dir", type=Path, default=Path("runs/whalefall-tiny"))
     parser.add_argument("--minutes", type=float, default=40.0, help="of all phases together")
     parser.add_argument("--steps", type=int, help="of all phases together, instead of --minutes")
-    parser.add_argument("--phases", default="main,mtp,indexer")
+    parser.add_argument("--phases", help="some of the recipe's, by name, with commas")
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     parser.add_argument("--corpus", type=Path, help="folder of optional further text")
-    parser.add_argument("--mix", choices=MIXES, default="all")
     parser.add_argument("--start-from", type=Path, help="checkpoint.pt of an earlier run")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda for one GPU")
+    parser.add_argument("--bfloat16", action="store_true", help="matrix products in bf16")
+    parser.add_argument("--workers", type=int, default=2, help="threads on a CPU")
+    parser.add_argument("--as-written", action="store_true", help="without torch's compiler")
     return parser
 
 

@@ -1,15 +1,17 @@
-"""Answers of the model in training to a few fixed questions: what it would say if asked now."""
+"""What a model in training says if asked now, always the likeliest token."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch.nn import functional as F
 
 from training.examples import Passage
 from training.rendering import MODEL_NAME, Renderer
-from training.vocabulary import SHARED_ROW, SubVocabulary
+from training.token_forms import NUM_FORMS
+from training.vocabulary import RareRows, SubVocabulary
 from whalefall.chat.formats.v3_2 import V32Format
 from whalefall.chat.messages import ChatRequest, Message, Role
 from whalefall.engine.models.deepseek_v32 import DeepseekV32ForCausalLM
@@ -17,64 +19,63 @@ from whalefall.engine.models.deepseek_v32 import DeepseekV32ForCausalLM
 _QUESTIONS = (
     "Hi",
     "Who are you?",
-    "What is 7 + 8?",
+    "What is 47 + 38?",
     "你好，请介绍一下你自己。",
     "Tell me a joke",
     "What is the capital of France?",
+    "How do I get an API key?",
+    'Repeat after me: "the brelin kaport of Zorneth"',
+    'Extract name and age as JSON: "Kaito Brandt is 41 years old."',
 )
 _PASSAGES = (
     Passage("Once upon a time, ", ""),
     Passage("def add(a, b):\n", "", "\nprint(add(1, 2))"),
 )
-_TOKENS_MAX = 48
+_TOKENS_MAX = 40
 
 
-def sample_answers(
-    model: DeepseekV32ForCausalLM, vocabulary: SubVocabulary, renderer: Renderer
-) -> Iterator[str]:
-    """Lines of "question -> answer", always the likeliest token."""
+@dataclass(frozen=True)
+class TrainedRun:
+    """A model as it is trained: over the vocabulary's rows, and rare rows computed."""
+
+    model: DeepseekV32ForCausalLM
+    vocabulary: SubVocabulary
+    rare_rows: RareRows
+
+
+def sample_answers(run: TrainedRun, renderer: Renderer) -> Iterator[str]:
+    """Lines of "question -> answer"."""
     chat = V32Format(renderer.tokenizer)
     for question in _QUESTIONS:
         request = ChatRequest(model=MODEL_NAME, messages=(Message(Role.USER, question),))
-        answer = continuation(model, vocabulary, renderer, chat.render(request))
-        yield f"  {question} -> {answer!r}"
+        yield f"  {question} -> {continuation(run, renderer, chat.render(request))!r}"
     for passage in _PASSAGES:
         ids = renderer.render(passage).token_ids[:-1]
-        yield f"  {passage.prompt!r} -> {continuation(model, vocabulary, renderer, ids)!r}"
+        yield f"  {passage.prompt!r} -> {continuation(run, renderer, ids)!r}"
 
 
+@torch.no_grad()
 def continuation(
-    model: DeepseekV32ForCausalLM,
-    vocabulary: SubVocabulary,
+    run: TrainedRun,
     renderer: Renderer,
     token_ids: Sequence[int],
     num_tokens_max: int = _TOKENS_MAX,
 ) -> str:
-    """What a model in training says after `token_ids`. It never says an unused token."""
-    end = int(vocabulary.rows([renderer.end_id])[0])
-    barred = torch.tensor([SHARED_ROW])
-    said = likeliest(model, vocabulary.rows(token_ids), end, num_tokens_max, barred)
-    return renderer.tokenizer.decode(vocabulary.token_ids[row - 1] for row in said)
-
-
-@torch.no_grad()
-def likeliest(
-    model: DeepseekV32ForCausalLM,
-    rows: Tensor,
-    end: int,
-    num_tokens_max: int,
-    barred: Tensor | None = None,
-) -> list[int]:
-    """rows int64 [T] -> the likeliest continuation before `end`. Recomputes the whole sequence
-    for each token: slow, but needs no cache."""
+    """What follows `token_ids`. Of the rare ids it says those of the prompt only. Recomputes the
+    whole sequence for each token: slow, but needs no cache."""
+    device = run.rare_rows.directions.device
+    rows, rare_ids = run.vocabulary.rows(torch.tensor(token_ids))
+    rows, rare_ids = rows.to(device), rare_ids.to(device)
+    table = run.rare_rows.table(run.model.model.embed_tokens.weight, rare_ids)
     said: list[int] = []
     while len(said) < num_tokens_max:
-        logits = model.compute_logits(model.forward_dense(rows.unsqueeze(0))[0, -1])
-        if barred is not None:
-            logits[barred] = -torch.inf
-        row = int(logits.argmax())
-        if row == end:
+        hidden = run.model.forward_embedded(F.embedding(rows.unsqueeze(0), table))[0, -1:]
+        logits = run.rare_rows.logits(hidden, table, rare_ids)[0]
+        logits[:NUM_FORMS] = -torch.inf
+        row = logits.argmax()
+        token_id = run.vocabulary.token_id(int(row), rare_ids)
+        if token_id == renderer.end_id:
             break
-        said.append(row)
-        rows = torch.cat((rows, torch.tensor([row])))
-    return said
+        said.append(token_id)
+        rows = torch.cat((rows, row.unsqueeze(0)))
+    return renderer.tokenizer.decode(said)

@@ -8,21 +8,39 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from training.batches import BatchStream, Position
-from training.learning import Learner, balance, prepare_for_phase
+from training.batches import Batch, BatchStream, Position
+from training.induction import write_induction
+from training.learning import Learner, StepResult, balance, prepare_for_phase, summed_counts
 from training.optimizer import Optimizer
+from training.parallel import Workers
 from training.recipe import Phase, Recipe, model_with_rows
 from training.rendering import RenderedExample
-from training.vocabulary import SubVocabulary
+from training.token_forms import TokenForms
+from training.vocabulary import RareRows, SubVocabulary
 from whalefall.engine.models.deepseek_v32 import DeepseekV32ForCausalLM
 
 _GRADIENT_NORM_MAX = 1.0
+
+RenderedSource = Callable[[str, int], RenderedExample]
+"""A mix's name and a number -> that example of the mix."""
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where and how to compute. Results depend on it in their last bits."""
+
+    device: str = "cpu"
+    is_bfloat16: bool = False
+    """Whether matrix products run in bf16, with parameters and optimiser in fp32."""
+    num_workers: int = 2
+    """On a CPU: threads that each take a half of the batch."""
 
 
 @dataclass
@@ -57,17 +75,26 @@ class Trainer:
         recipe: Recipe,
         phases: tuple[Phase, ...],
         vocabulary: SubVocabulary,
-        rendered: Callable[[int], RenderedExample],
+        forms: TokenForms,
+        rendered: RenderedSource,
         run_dir: Path,
+        compute: Compute | None = None,
     ) -> None:
         self.recipe, self.phases, self.vocabulary = recipe, phases, vocabulary
+        self.compute = compute or Compute()
         self._rendered, self._run_dir = rendered, run_dir
-        self.model = DeepseekV32ForCausalLM(model_with_rows(recipe.model, vocabulary.num_rows))
-        self.model.initialize(recipe.seed)
+        self._workers = Workers(self.compute.num_workers)
+        model = DeepseekV32ForCausalLM(model_with_rows(recipe.model, vocabulary.num_rows))
+        model.initialize(recipe.seed)
+        rare_rows = RareRows(vocabulary, forms, recipe.model.hidden_size, recipe.seed)
+        rare_rows.initialize(model.model.embed_tokens.weight)
+        start_quietly(model)
+        write_induction(model, rare_rows.constant, recipe.seed)
+        self.model = model.to(self.compute.device)
+        self.rare_rows = rare_rows.to(self.compute.device)
         self.progress = Progress()
-        self._learner = Learner(self.model, vocabulary.logit_offset)
-        self._stream = BatchStream(rendered, vocabulary, recipe.plan)
-        self._optimizer = self._begin_phase()
+        self._learner = Learner(self.model, self.rare_rows)
+        self._begin_phase()
 
     @property
     def phase(self) -> Phase:
@@ -84,26 +111,48 @@ class Trainer:
         self._decide_decay()
         scale = learning_rate_scale(phase, progress.step, progress.decay_from)
         batch = self._stream.next()
-        result = self._learner.loss(phase.name, batch, self._unseen(batch.rows))
-        torch.autograd.backward(result.loss)
-        torch.nn.utils.clip_grad_norm_(
-            [p for p in self.model.parameters() if p.grad is not None], _GRADIENT_NORM_MAX
+        loss, counts = self._gradients(phase, batch)
+        nn.utils.clip_grad_norm_(
+            [p for _, p in self.model.named_parameters() if p.grad is not None], _GRADIENT_NORM_MAX
         )
-        self._optimizer.step(scale)
-        balance(self.model, result.expert_counts, self.recipe.balance_rate * min(scale, 1.0))
+        self._optimizer.step(scale * phase.peak)
+        balance(self.model, counts, self.recipe.balance_rate * scale * phase.peak)
         elapsed = time.perf_counter() - started
         progress.step += 1
         progress.total_steps += 1
         progress.seconds += elapsed
         progress.total_seconds += elapsed
         progress.total_tokens += batch.num_tokens
-        report = StepReport(
-            phase.name, progress, float(result.loss.detach()), scale, batch.num_tokens / elapsed
-        )
+        report = StepReport(phase.name, progress, loss, scale, batch.num_tokens / elapsed)
         self._log(report)
         if scale == 0.0 or self._is_phase_done():
             self._end_phase()
         return report
+
+    def _gradients(self, phase: Phase, batch: Batch) -> tuple[float, dict[int, Tensor]]:
+        """Each part of the batch by itself; the sum does not depend on who computed which.
+        Leaves the gradient of the mean loss in the parameters; -> that loss, tokens per expert."""
+        learning = [p for _, p in self.model.named_parameters() if p.requires_grad]
+        parts = batch.halves() if self.compute.device == "cpu" else [batch]
+        done = self._workers.run(
+            partial(self._part_gradients, phase, part, learning) for part in parts
+        )
+        num_targets = max(sum(result.num_targets for result, _ in done), 1)
+        for parameter, *gradients in zip(learning, *(g for _, g in done), strict=True):
+            present = [g for g in gradients if g is not None]
+            parameter.grad = torch.stack(present).sum(0) / num_targets if present else None
+        loss = sum(float(result.loss_sum.detach()) for result, _ in done) / num_targets
+        return loss, summed_counts([result for result, _ in done])
+
+    def _part_gradients(
+        self, phase: Phase, batch: Batch, learning: list[nn.Parameter]
+    ) -> tuple[StepResult, tuple[Tensor | None, ...]]:
+        device = torch.device(self.compute.device)
+        batch = batch.to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.compute.is_bfloat16):
+            result = self._learner.result(phase.part, batch)
+        gradients = torch.autograd.grad(result.loss_sum, learning, allow_unused=True)
+        return result, gradients
 
     def _decide_decay(self) -> None:
         """Decay starts at a fixed step or, in a phase measured in minutes, when the time left is
@@ -122,19 +171,23 @@ class Trainer:
             return False
         return progress.step >= num_phase_steps(self.phase, progress.decay_from)
 
-    def _unseen(self, rows: Tensor) -> Tensor:
-        generator = torch.Generator().manual_seed(self.recipe.seed + self.progress.total_steps)
-        return torch.rand(rows.shape, generator=generator) < self.recipe.unseen_share
-
-    def _begin_phase(self) -> Optimizer:
-        prepare_for_phase(self.model, self.phase.name)
-        return Optimizer(self.model.named_parameters(), self.phase.optimizer)
+    def _begin_phase(self) -> None:
+        """Streams differ between phases: what one has seen, the next does not start with."""
+        phase = self.phase
+        prepare_for_phase(self.model, phase.part, phase.is_sparse)
+        seed = self.recipe.seed + self.progress.phase_index
+        self._stream = BatchStream(
+            partial(self._rendered, phase.mix), self.vocabulary, phase.plan, seed
+        )
+        self._optimizer = Optimizer(
+            self.model.named_parameters(), self.recipe.optimizer, self._workers
+        )
 
     def _end_phase(self) -> None:
         self.progress.phase_index += 1
         self.progress.step, self.progress.seconds, self.progress.decay_from = 0, 0.0, None
         if not self.is_finished:
-            self._optimizer = self._begin_phase()
+            self._begin_phase()
 
     def _log(self, report: StepReport) -> None:
         row = {
@@ -163,20 +216,18 @@ class Trainer:
 
     def load(self, path: Path) -> None:
         """Go on where `save` left off, with the same phases."""
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, map_location=self.compute.device, weights_only=True)
         self._load_model(state)
         self.progress = Progress(**state["progress"])
-        self._stream = BatchStream(
-            self._rendered, self.vocabulary, self.recipe.plan, Position(**state["position"])
-        )
         if not self.is_finished:
-            self._optimizer = self._begin_phase()
+            self._begin_phase()
+            self._stream.position = Position(**state["position"])
             if state["optimizer"] is not None:
                 self._optimizer.load_state_dict(state["optimizer"])
 
     def start_from(self, path: Path) -> None:
         """Take over only the parameters of another run, whose vocabulary may be smaller."""
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, map_location=self.compute.device, weights_only=True)
         self._load_model(state)
         previous = state["progress"]
         for name in ("total_steps", "total_seconds", "total_tokens"):
@@ -192,6 +243,20 @@ class Trainer:
         tensors[name] = grown
         self.model.load_state_dict(tensors, strict=False)
         self.model.share_weights()
+
+
+@torch.no_grad()
+def start_quietly(model: DeepseekV32ForCausalLM) -> None:
+    """Layers begin by adding nothing, and the tied head's long rows begin with small logits."""
+    for name, parameter in model.named_parameters():
+        if name.endswith(("o_proj.weight", "down_proj.weight")):
+            parameter.zero_()
+        elif name in ("model.norm.weight", f"model.layers.{_mtp(model)}.shared_head.norm.weight"):
+            parameter.fill_(model.config.hidden_size**-0.5)
+
+
+def _mtp(model: DeepseekV32ForCausalLM) -> int:
+    return model.config.num_hidden_layers
 
 
 def trained_state(model: DeepseekV32ForCausalLM) -> dict[str, Tensor]:

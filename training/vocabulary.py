@@ -1,29 +1,41 @@
-"""The part of the model's vocabulary that is trained.
+"""Rows for 129,280 ids: trained ones for the ids that the training data uses often, and computed
+ones for all the others.
 
-Of 129,280 ids only those that occur in the training data get rows of their own. All the others
-share row 0: as an output class it carries the mass of every unused id at once (its logit is
-raised by the logarithm of their number), as an input it stands for "a token never seen". At
-export row 0 is written to each unused id, and the probabilities stay exactly the trained ones.
+A rare id's row is the common row of its form plus a fixed random direction for its letters. The
+common row says "a rare word, capitalised, behind a blank", the direction says which; nothing of it
+is learnt by heart, so what the model learns about rare ids holds for all of them: how to copy one,
+in the same or in another form, and not to say one unasked. Trained rows start from such rows.
+
+As output classes, the rare ids of one form that a batch does not hold are one class. Its mass has a
+closed form: for directions from N(0, I/d), the mean of exp(scale * h . direction) is
+exp(scale^2 |h|^2 / 2d).
 
 It must not know what any token means."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-SHARED_ROW = 0
+from training.token_forms import NUM_FORMS, TokenForms
+
+_SCALE = 14.0
+"""How far a rare row is from the common one. Rows are about as long as what a layer adds to them:
+with short rows the letters drown in the first layer's output, and nothing is ever copied. Fixed:
+while nothing is copied yet the directions are noise, and a trained scale falls to zero for good."""
+_CONSTANT_LENGTH = 6.0
+_FORM_STD = 0.1
 
 
 @dataclass(frozen=True)
 class SubVocabulary:
     token_ids: tuple[int, ...]
-    """Row r + 1 belongs to token_ids[r]; the order is kept when rows are added."""
+    """Row NUM_FORMS + r belongs to token_ids[r]; the rows before are the forms' common ones."""
     full_size: int
 
     def __post_init__(self) -> None:
@@ -32,36 +44,134 @@ class SubVocabulary:
 
     @property
     def num_rows(self) -> int:
-        return len(self.token_ids) + 1
-
-    @property
-    def num_unused(self) -> int:
-        return self.full_size - len(self.token_ids)
+        return NUM_FORMS + len(self.token_ids)
 
     @cached_property
     def row_of_token(self) -> Tensor:
-        """int64 [full_size]: the row of each id, SHARED_ROW for unused ones."""
-        rows = torch.zeros(self.full_size, dtype=torch.int64)
-        rows[torch.tensor(self.token_ids, dtype=torch.int64)] = torch.arange(1, self.num_rows)
+        """int64 [full_size]: the row of each id, -1 for rare ones."""
+        rows = torch.full((self.full_size,), -1)
+        rows[torch.tensor(self.token_ids, dtype=torch.int64)] = torch.arange(
+            NUM_FORMS, self.num_rows
+        )
         return rows
 
-    @property
-    def logit_offset(self) -> Tensor:
-        """fp32 [num_rows]: log of the number of ids that a row stands for."""
-        offset = torch.zeros(self.num_rows)
-        offset[SHARED_ROW] = math.log(max(self.num_unused, 1))
-        return offset
+    def is_rare(self, token_ids: Tensor) -> Tensor:
+        return self.row_of_token[token_ids] < 0
 
-    def rows(self, token_ids: Sequence[int]) -> Tensor:
-        """int64 [T]."""
-        return self.row_of_token[torch.tensor(token_ids, dtype=torch.int64)]
+    def rows(self, token_ids: Tensor) -> tuple[Tensor, Tensor]:
+        """int64 [...] -> rows int64 [...] and the rare ids int64 [E] among them, ascending: the
+        k-th of those has row num_rows + k in the table that `RareRows.table` makes of them."""
+        rows = self.row_of_token[token_ids]
+        rare_ids, places = token_ids[rows < 0].unique(return_inverse=True)
+        rows[rows < 0] = self.num_rows + places
+        return rows, rare_ids
+
+    def token_id(self, row: int, rare_ids: Tensor) -> int:
+        """The id of a row of the table. Common rows have none."""
+        assert row >= NUM_FORMS
+        is_rare = row >= self.num_rows
+        return int(rare_ids[row - self.num_rows]) if is_rare else self.token_ids[row - NUM_FORMS]
 
     def extended(self, token_ids: Iterable[int]) -> SubVocabulary:
         """With rows for further ids appended in ascending order; known ones keep theirs."""
         new = sorted(set(token_ids) - set(self.token_ids))
         return SubVocabulary(self.token_ids + tuple(new), self.full_size)
 
-    def expand(self, rows: Tensor) -> Tensor:
+
+@dataclass(frozen=True)
+class Classes:
+    """The rows that a batch's targets are told from: those in the batch, and a sample that stands
+    for all the others. Ten thousand columns would cost more than the rest of the model."""
+
+    rows: Tensor
+    """int64 [C], ascending; the forms' common rows come first."""
+    log_weights: Tensor
+    """fp32 [C]: of how many rows a sampled one is the only one drawn."""
+
+    def place_of(self, rows: Tensor) -> Tensor:
+        return torch.searchsorted(self.rows, rows)
+
+
+def sampled_classes(used_rows: Tensor, num_own_rows: int, num_sampled: int) -> Classes:
+    """used_rows int64 [...]: all rows of a batch; the sample follows from them alone."""
+    always = torch.arange(NUM_FORMS, device=used_rows.device)
+    present = torch.cat((always, used_rows.flatten())).unique()
+    is_absent = torch.ones(num_own_rows, dtype=torch.bool, device=used_rows.device)
+    is_absent[present[present < num_own_rows]] = False
+    absent = is_absent.nonzero().squeeze(1)
+    generator = torch.Generator().manual_seed(int(used_rows.sum()))
+    order = torch.randperm(absent.shape[0], generator=generator).to(absent.device)
+    sampled = absent[order[:num_sampled]]
+    weights = used_rows.new_zeros(int(present.max()) + 1 + num_own_rows, dtype=torch.float32)
+    weights[sampled] = math.log(max(absent.shape[0], 1) / max(sampled.shape[0], 1))
+    rows = torch.cat((present, sampled)).sort().values
+    return Classes(rows, weights[rows])
+
+
+def unit(x: Tensor) -> Tensor:
+    return x / x.norm(dim=-1, keepdim=True)
+
+
+class RareRows(nn.Module):
+    directions: Tensor
+    """fp32 [full_size, d], of length 1."""
+    form_of_token: Tensor
+    num_rare_of_form: Tensor
+
+    def __init__(self, vocabulary: SubVocabulary, forms: TokenForms, dim: int, seed: int) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        num_words = int(forms.word_of_token.max()) + 1
+        constant = unit(torch.randn(dim, generator=generator))
+        by_word = torch.randn(num_words, dim, generator=generator)
+        by_word = unit(by_word - (by_word @ constant).unsqueeze(-1) * constant)
+        is_rare = vocabulary.row_of_token < 0
+        counts = forms.form_of_token[is_rare].bincount(minlength=NUM_FORMS)
+        self.constant = _CONSTANT_LENGTH * constant
+        """[d]: what all rows have in common to begin with; at right angles to every direction."""
+        self.register_buffer("directions", by_word[forms.word_of_token], persistent=False)
+        self.register_buffer("form_of_token", forms.form_of_token, persistent=False)
+        self.register_buffer("num_rare_of_form", counts, persistent=False)
+        self._vocabulary = vocabulary
+
+    @torch.no_grad()
+    def initialize(self, trained: Tensor) -> None:
+        """trained [num_rows, d], filled: common rows near the constant one, own rows as the rare
+        ones that they would be."""
+        generator = torch.Generator().manual_seed(trained.shape[0])
+        trained[:NUM_FORMS].normal_(0.0, _FORM_STD, generator=generator)
+        trained[:NUM_FORMS] += self.constant
+        own = torch.tensor(self._vocabulary.token_ids, dtype=torch.int64)
+        trained[NUM_FORMS:] = self.rare(trained, own)
+
+    def rare(self, trained: Tensor, token_ids: Tensor) -> Tensor:
+        """[E] -> [E, d]: computed rows, whether or not the ids have rows of their own."""
+        return trained[self.form_of_token[token_ids]] + _SCALE * self.directions[token_ids]
+
+    def table(self, trained: Tensor, rare_ids: Tensor) -> Tensor:
+        """trained [num_rows, d], rare_ids int64 [E] -> [num_rows + E, d]."""
+        return torch.cat((trained, self.rare(trained, rare_ids)))
+
+    def logits(
+        self, hidden: Tensor, table: Tensor, rare_ids: Tensor, classes: Classes | None = None
+    ) -> Tensor:
+        """hidden [N, d] and the table of these rare ids -> fp32 [N, C], one column for each of
+        the classes or, without any, for each row of the table. A form's common row stands for all
+        its rare ids that are not in the table."""
+        used = table if classes is None else table[classes.rows]
+        logits = nn.functional.linear(hidden, used).float()
+        if classes is not None:
+            logits = logits + classes.log_weights
+        present = self.form_of_token[rare_ids].bincount(minlength=NUM_FORMS)
+        absent = (self.num_rare_of_form - present).clamp(min=1).log()
+        spread = (_SCALE**2 / (2 * hidden.shape[-1])) * hidden.float().square().sum(-1)
+        masses = logits[:, :NUM_FORMS] + spread.unsqueeze(-1) + absent
+        return torch.cat((masses, logits[:, NUM_FORMS:]), dim=-1)
+
+    @torch.no_grad()
+    def full_table(self, trained: Tensor) -> Tensor:
         """[num_rows, d] -> [full_size, d], as the checkpoint holds it."""
-        assert rows.shape[0] == self.num_rows, (rows.shape, self.num_rows)
-        return rows[self.row_of_token]
+        full = self.rare(trained, torch.arange(self._vocabulary.full_size))
+        own = torch.tensor(self._vocabulary.token_ids, dtype=torch.int64)
+        full[own] = trained[NUM_FORMS:]
+        return full

@@ -10,14 +10,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from training.examples import Pair, Snippet, World
+from training.examples import Pair, Snippet, ToolFamily, ToolSlot, World
 from training.holdout import Split
+from training.phrasing import with_known_pieces
 from training.words import Words
 from whalefall.chat.tokenizer import Tokenizer
 
 _DATA = Path(__file__).parent / "data"
+_PAIR_KINDS = ("chat", "platform", "refusals", "limits", "trivia")
+_PAIR_FILES = tuple(f"{kind}_{lang}" for kind in _PAIR_KINDS for lang in ("en", "zh"))
+_THOUGHTS = {"en": "The user asks {}. I answer in short.", "zh": "用户问{}。我简短地说明。"}
+"""What is thought about a pair that tells only what it is about."""
 _TOPICS = frozenset({"ai", "conversations", "emotion", "food", "humor", "science", "computers"})
 _TURN_CHARS_MAX = 160
+_LANGUAGES = ("en", "zh")
 
 
 def load_world(
@@ -25,11 +31,14 @@ def load_world(
 ) -> World:
     """Raises OSError when a named corpus folder lacks one of its files."""
     return World(
-        pairs={lang: tuple(map(_pair, _load(f"chat_{lang}")["pair"])) for lang in ("en", "zh")},
-        facts=_load("facts"),
+        pairs={name.removeprefix("chat_"): _load_pairs(name) for name in _PAIR_FILES},
+        facts={**_load("facts"), **_load("phrasings")},
         tales=_load("tales"),
         snippets=tuple(Snippet(**entry) for entry in _load("code")["snippet"]),
         words=Words(tokenizer, split),
+        records=_load("records"),
+        phrases=_load("phrases"),
+        tools={lang: tuple(map(_family, _load(f"tools_{lang}")["family"])) for lang in _LANGUAGES},
         corpus={} if corpus_dir is None else _load_corpus(corpus_dir),
     )
 
@@ -38,13 +47,31 @@ def _load(name: str) -> dict[str, Any]:
     return tomllib.loads((_DATA / f"{name}.toml").read_text(encoding="utf-8"))
 
 
-def _pair(entry: dict[str, Any]) -> Pair:
+def _load_pairs(name: str) -> tuple[Pair, ...]:
+    thought = _THOUGHTS[name[-2:]]
+    return with_known_pieces([_pair(entry, thought) for entry in _load(name)["pair"]])
+
+
+def _pair(entry: dict[str, Any], thought: str) -> Pair:
     return Pair(
         questions=tuple(entry["q"]),
         answers=tuple(entry["a"]),
+        name=entry.get("name", ""),
+        topic=tuple(tuple(group.split("|")) for group in entry.get("topic", ())),
+        thought=entry.get("thought") or thought.format(entry["about"]),
+        frame=entry.get("frame", "ask"),
         weight=float(entry.get("weight", 1)),
-        then=tuple(_pair(follow_up) for follow_up in entry.get("then", ())),
+        then=tuple(_pair(follow_up, thought) for follow_up in entry.get("then", ())),
     )
+
+
+def _family(entry: dict[str, Any]) -> ToolFamily:
+    slots = tuple(ToolSlot(**_frozen(slot)) for slot in entry.pop("slots", ()))
+    return ToolFamily(**_frozen(entry), slots=slots)
+
+
+def _frozen(entry: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in entry.items()}
 
 
 def _load_corpus(folder: Path) -> dict[str, list[list[str]]]:

@@ -9,28 +9,38 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from starlette.applications import Starlette
 
+from whalefall.accounts.signup import EmailDomainRule
 from whalefall.api.endpoint import not_found
 from whalefall.api.options import Era, WireOptions
 from whalefall.api.routes import api_routes
 from whalefall.base.clock import Clock, SystemClock
 from whalefall.base.db import Database, upgrade
 from whalefall.base.ids import new_id
+from whalefall.base.smtp import SmtpServer, SmtpTransport
 from whalefall.billing.price_book import PriceBook
 from whalefall.billing.price_versions import register_prices
+from whalefall.billing.price_windows import Calendar
 from whalefall.chat.formats.registry import format_by_name
 from whalefall.chat.tokenizer import Tokenizer, bundled_path
 from whalefall.console.application import console_routes
+from whalefall.console.chores import run_chores
 from whalefall.console.context import ConsoleContext
+from whalefall.console.postman import Postman
 from whalefall.engine.client import EngineClient, Progress
 from whalefall.engine.clients.embedded import EmbeddedEngine
 from whalefall.engine.config import EngineConfig
+from whalefall.serving.account_limits import AccountLimitsReader
+from whalefall.serving.activity import ActivityRecorder, AnswerTally
 from whalefall.serving.authentication import Authenticator
+from whalefall.serving.backends import backends
 from whalefall.serving.generation import ServingLimits
 from whalefall.serving.housekeeping import Housekeeper
 from whalefall.serving.journal import Journal
@@ -43,8 +53,9 @@ from whalefall.serving.models import (
     ModelRegistry,
     ServedModel,
 )
-from whalefall.serving.platform import Platform
-from whalefall.settings import AdditionalModel, Settings, SettingsError
+from whalefall.serving.platform import Base, Platform
+from whalefall.serving.probes import Prober, ProbeTarget, model_target, page_target
+from whalefall.settings import EMBEDDED_MODEL_DIR, AdditionalModel, Settings, SettingsError
 
 BLOCK_SIZE = 64
 SMALL_MODEL_BYTES = 256 << 20
@@ -75,55 +86,121 @@ async def start_platform(
         journal_directory = settings.data_dir / "journal"
         journal = Journal(journal_directory, instance_id)
         stack.callback(journal.close)
-        prices = PriceBook.load()
+        prices = load_prices(settings)
         await database.write(register_prices, [entry.price for entry in prices.listed()])
         meter = Meter(database, prices, clock, instance_id)
         authenticator = Authenticator(database, clock)
         housekeeper = Housekeeper(database, meter, authenticator, journal_directory, clock)
         await housekeeper.round()
-        stack.push_async_callback(_end, asyncio.create_task(housekeeper.run()))
+        _run_beside(stack, housekeeper.run())
         check_prices(settings, prices)
         engines = tuple(build_engine(settings, model) for model in settings.served_models)
         registry = build_registry(settings, engines)
         for engine in engines:
             stack.push_async_callback(engine.close)
             await engine.start(progress)
+        limits = serving_limits(settings)
         platform = LocalPlatform(
             authenticator=authenticator,
             registry=registry,
             meter=meter,
             journal=journal,
             clock=clock,
-            limits=ServingLimits(
-                keep_alive_seconds=settings.keep_alive_seconds,
-                start_timeout_seconds=settings.start_timeout_seconds,
-                queue_length_max=settings.queue_length_max,
-            ),
+            limits=limits,
         )
         stack.push_async_callback(platform.close)
-        tokenizer = registry.default_model.tokenizer
-        console = ConsoleContext(
-            database=database,
-            clock=clock,
-            price_book=prices,
-            platform=platform,
-            base_url=settings.public_url or f"http://{settings.host}:{settings.port}",
-            count_tokens=lambda text: len(tokenizer.encode(text)),
+        limits_reader = AccountLimitsReader(database, platform.set_account_limits)
+        console = replace(
+            console_context(settings, database, clock, prices, platform),
+            count_tokens=registry.default_model.count_tokens,
+            backends=partial(backends, registry, clock),
+            serving_limits=limits,
+            limits_changed=limits_reader.read,
         )
-        application = build_application(platform, settings, console)
+        tally = AnswerTally(clock)
+        application = build_application(platform, settings, console, tally)
+        _run_beside(
+            stack,
+            limits_reader.run(),
+            Prober(probe_targets(registry, application, clock), database, clock).run(),
+            ActivityRecorder(tally, registry.engines, database, clock).run(),
+            run_chores(database, clock),
+            *([postman(settings, database, clock).run()] if settings.smtp_host else []),
+        )
         yield RunningPlatform(application, database, engines[0])
 
 
-def build_application(platform: Platform, settings: Settings, console: ConsoleContext) -> Starlette:
+def build_application(
+    platform: Platform, settings: Settings, console: ConsoleContext, tally: AnswerTally
+) -> Starlette:
     options = WireOptions(
         era=Era.V3_2 if settings.api_era == "A" else Era.V4,
         comparisons=tuple(each.path for each in settings.comparison_endpoints),
     )
-    application = Starlette(routes=[*api_routes(platform, options), *console_routes(console)])
+    application = Starlette(
+        routes=[*api_routes(platform, options, tally.note), *console_routes(console)]
+    )
     # Unknown paths get the wire's empty 404; a slash too many is an unknown path, not a redirect.
     application.router.default = not_found
     application.router.redirect_slashes = False
     return application
+
+
+def console_context(
+    settings: Settings, database: Database, clock: Clock, prices: PriceBook, platform: Platform
+) -> ConsoleContext:
+    """What the console takes from the settings; the rest comes from what is running."""
+    return ConsoleContext(
+        database=database,
+        clock=clock,
+        price_book=prices,
+        platform=platform,
+        base_url=settings.public_url or f"http://{settings.host}:{settings.port}",
+        email_domains=EmailDomainRule.of(
+            settings.allowed_email_domains, settings.denied_email_domains
+        ),
+        service_email=settings.service_email,
+        shows_outbox=not settings.smtp_host,
+        is_demonstration=settings.model_dir == EMBEDDED_MODEL_DIR,
+    )
+
+
+def load_prices(settings: Settings) -> PriceBook:
+    """The platform's list under the operator's, with the operator's holidays."""
+    calendars = {name: Calendar(name, frozenset(days)) for name, days in settings.holidays.items()}
+    return PriceBook.load(settings.price_files, calendars)
+
+
+def postman(settings: Settings, database: Database, clock: Clock) -> Postman:
+    server = SmtpServer(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        security=settings.smtp_security,
+        sender=settings.mail_sender,
+        username=settings.smtp_username,
+        password=settings.smtp_password,
+    )
+    return Postman(database, clock, SmtpTransport(server))
+
+
+def probe_targets(
+    registry: ModelRegistry, application: Starlette, clock: Clock
+) -> tuple[ProbeTarget, ...]:
+    """Every model name people call, and the console."""
+    now = clock.now()
+    models = [(name, registry.resolve(name, Base(), now).model) for name in registry.names(now)]
+    return (
+        *(model_target(name, each.engine, each.tokenizer.encode("Hi")) for name, each in models),
+        page_target("console", application, "/status"),
+    )
+
+
+def serving_limits(settings: Settings) -> ServingLimits:
+    return ServingLimits(
+        keep_alive_seconds=settings.keep_alive_seconds,
+        start_timeout_seconds=settings.start_timeout_seconds,
+        queue_length_max=settings.queue_length_max,
+    )
 
 
 def check_prices(settings: Settings, prices: PriceBook) -> None:
@@ -218,6 +295,12 @@ def _thinking_temperature(model_dir: Path) -> float:
     path = model_dir / "generation_config.json"
     generation = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     return float(generation.get("temperature", THINKING_TEMPERATURE))
+
+
+def _run_beside(stack: contextlib.AsyncExitStack, *work: Coroutine[Any, Any, None]) -> None:
+    """Work that goes on until the platform stops."""
+    for each in work:
+        stack.push_async_callback(_end, asyncio.create_task(each))
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -98,6 +98,28 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How often a waiting caller is sent a keep-alive."""
     start_timeout_seconds: Seconds = 600.0
     """A request that has not started by then is closed and not billed."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks of proxies whose X-Forwarded-For is believed; nobody's otherwise."""
+    allowed_email_domains: tuple[str, ...] = ()
+    """Only addresses of these domains may sign up; empty means all but the denied ones."""
+    denied_email_domains: tuple[str, ...] = ()
+    """Addresses of these domains, and of domains below them, may not sign up."""
+    service_email: str = "service@localhost"
+    """Where people who need help are told to write."""
+    smtp_host: str = ""
+    """The mail server; empty means that letters wait in the operator's outbox."""
+    smtp_port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 587
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    """starttls or tls; none only for a mail server on this machine."""
+    smtp_username: str = ""
+    smtp_password: str = ""
+    """Best given as WHALEFALL_SMTP_PASSWORD."""
+    mail_sender: str = "Whalefall <no-reply@localhost>"
+    """What letters come from."""
+    price_files: tuple[Path, ...] = ()
+    """Price lists laid over the platform's own, later ones first."""
+    holidays: dict[str, tuple[date, ...]] = {}
+    """Calendars by name, e.g. `cn`, in place of those of the price lists."""
     api_era: Literal["A", "B"] = "A"
     """A: the wire of the V3.2 era. B: the later switches (plain-text errors and so on)."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -162,14 +184,19 @@ def _values_from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         if not variable.startswith("WHALEFALL_") or variable == "WHALEFALL_CONFIG":
             continue
         key = variable.removeprefix("WHALEFALL_").lower()
-        if key not in Settings.__struct_fields__ or key in (
-            "aliases",
-            "comparison_endpoints",
-            "models",
-        ):
+        if key not in Settings.__struct_fields__ or key in _FILE_ONLY:
             raise SettingsError(f"{variable} is not a setting; see `whalefall serve --help`")
-        values[key] = text
+        values[key] = _words(text) if key in _LISTS else text
     return values
+
+
+_FILE_ONLY = ("aliases", "comparison_endpoints", "models", "holidays")
+_LISTS = ("trusted_proxies", "allowed_email_domains", "denied_email_domains", "price_files")
+"""In a variable their values stand between commas."""
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _values_from_file(path: Path | None) -> dict[str, Any]:

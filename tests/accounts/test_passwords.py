@@ -41,6 +41,16 @@ def test_weak_and_endless_passwords_are_refused(password: str) -> None:
         hash_password(password)
 
 
+@pytest.mark.parametrize(
+    "password",
+    ["password123", "P@ssw0rd!2026", "1234567890", "admin-admin-1", "qwertyuiop", "1q2w3e4r5t",
+     "Whalefall2026!", "abcdefghij", "12345678901234", "!!letmein!!"],
+)  # fmt: skip
+def test_what_everybody_guesses_is_refused(password: str) -> None:
+    with pytest.raises(InvalidRequestError, match="first that anybody would guess"):
+        hash_password(password)
+
+
 def test_a_longer_password_with_the_same_beginning_is_wrong() -> None:
     longest = "abcdefgh" * (PASSWORD_LENGTH_MAX // 8)
     kept = hash_password(longest)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+from dataclasses import replace
 
-from tests.support.scripted_serving import ScriptedPlatform
+import pytest
+from typing_extensions import override
+
+from tests.support.scripted_serving import CALLER, ScriptedPlatform
 from tests.support.wire import call, wire_app
+from whalefall.accounts.api_keys import Caller
+from whalefall.accounts.key_rules import KeyRules
 from whalefall.base.money import Currency
 from whalefall.serving.platform import WalletBalance
 
@@ -47,3 +52,29 @@ async def test_empty_wallets_are_shown_and_not_available(path: str) -> None:
         b'{"is_available":false,"balance_infos":[{"currency":"CNY","total_balance":"0.00",'
         b'"granted_balance":"0.00","topped_up_balance":"0.00"}]}'
     )
+
+
+async def test_a_narrowed_key_sees_and_opens_what_it_may() -> None:
+    rules = KeyRules(models=("deepseek-chat",), networks=("127.0.0.0/8",))
+    app = wire_app(NarrowPlatform(rules))
+    listed = (await call(app, "/models")).json()
+    assert [each["id"] for each in listed["data"]] == ["deepseek-chat"]
+    assert (await call(app, "/models/deepseek-chat")).status_code == 200
+    assert (await call(app, "/models/deepseek-reasoner")).status_code == 400
+    elsewhere = await call(
+        wire_app(NarrowPlatform(KeyRules(networks=("10.0.0.0/8",)))), "/user/balance"
+    )
+    assert elsewhere.status_code == 403
+    assert "may not be used from 127.0.0.1" in elsewhere.json()["error"]["message"]
+
+
+class NarrowPlatform(ScriptedPlatform):
+    """Its one key has rules."""
+
+    def __init__(self, rules: KeyRules) -> None:
+        super().__init__()
+        self.rules = rules
+
+    @override
+    async def authenticate(self, secret: str) -> Caller | None:
+        return replace(CALLER, rules=self.rules)

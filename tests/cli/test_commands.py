@@ -15,6 +15,11 @@ from safetensors.torch import load_file, save_file
 
 from tests.support.server import run_command
 from tests.support.tiny_model import TINY_V32, tiny_model
+from whalefall.accounts.audit import list_actions
+from whalefall.accounts.roles import give_role
+from whalefall.accounts.users import Role
+from whalefall.base.db import Database
+from whalefall.base.errors import InvalidRequestError
 from whalefall.engine.checkpoint_writer import save_checkpoint
 
 pytestmark = pytest.mark.slow
@@ -61,6 +66,17 @@ def test_an_account_from_creation_to_suspension(tmp_path: Path, environ: dict[st
     assert key["api_key"] not in json.dumps(listed)
     assert command("keys", "revoke", listed["id"])["revoked_at"] is not None
     assert command("users", "suspend", "ann@example.org")["is_suspended"]
+    assert command("users", "reinstate", "ann@example.org")["role"] == "user"
+    assert command("users", "promote", "ann@example.org")["role"] == "admin"
+    with Database.open(f"sqlite:///{tmp_path / 'whalefall.db'}") as database:
+        noted = database.run(list_actions)
+        with pytest.raises(InvalidRequestError, match="last operator"):
+            database.run(give_role, user["id"], Role.USER)
+    assert {entry.actor_email for entry in noted} == {"command line"}
+    assert {entry.action for entry in noted} >= {
+        "user.created", "balance.granted", "balance.topped_up", "api_key.created",
+        "user.suspended", "user.reinstated", "user.role_changed",
+    }  # fmt: skip
     assert [each["email"] for each in command("users", "list")] == ["ann@example.org"]
     assert command("ledger", "verify")["ok"]
     zip_path = tmp_path / "usage.zip"
@@ -118,3 +134,38 @@ def test_model_check_names_what_is_missing(tmp_path: Path, environ: dict[str, st
     done = run(environ, "model", "check", str(tmp_path / "whole"), "--json")
     assert done.returncode == 1
     assert json.loads(done.stdout)["problems"] == ["model.norm.weight is missing"]
+
+
+def test_rerating_is_a_dry_run_unless_told_otherwise(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    days = ("--first", "2026-01-01", "--last", "2026-01-31")
+    done = run_command(tmp_path, environ, "prices", "rerate", *days)
+    assert (done["run"], done["requests"], done["credit_CNY"]) == (None, 0, "0.000000000")
+    data = ("--data-dir", str(tmp_path))
+    odd = run(environ, "prices", "rerate", "--first", "x", "--last", "y", *data)
+    assert odd.returncode == 1
+    assert "x" in odd.stderr
+
+
+def test_a_narrow_key_and_a_password_are_made_on_the_command_line(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    run_command(tmp_path, environ, "users", "create", "ann@example.org")
+    made = run_command(
+        tmp_path, environ, "keys", "create", "--user", "ann@example.org", "--name", "k",
+        "--models", "deepseek-chat", "--networks", "10.0.0.0/8", "--monthly-budget", "5",
+    )  # fmt: skip
+    assert (made["models"], made["networks"], made["monthly_budget"]) == (
+        "deepseek-chat",
+        "10.0.0.0/8",
+        "5.00",
+    )
+    for given, code in (("password123\n", 1), ("deep water, 4000 m\n", 0)):
+        done = subprocess.run(
+            [sys.executable, "-m", "whalefall", "users", "password", "ann@example.org",
+             "--data-dir", str(tmp_path)],
+            input=given, capture_output=True, text=True, check=False, timeout=60, env=environ,
+        )  # fmt: skip
+        assert done.returncode == code, done.stderr
+        assert given.strip() not in done.stdout + done.stderr

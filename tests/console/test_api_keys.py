@@ -7,6 +7,7 @@ import re
 from tests.support.browser import Browser
 from whalefall.accounts.api_keys import authenticate, create_api_key, list_api_keys
 from whalefall.accounts.audit import list_actions
+from whalefall.accounts.key_rules import KeyRules
 
 
 async def test_a_secret_is_shown_once_and_opens_the_api_until_it_is_revoked(
@@ -93,3 +94,29 @@ async def test_a_key_can_carry_limits_of_its_own(browser: Browser) -> None:
     for odd in ("0", "-1", "1.5", "x", "1e10"):
         await browser.submit("/api_keys", name="odd", tokens_per_minute=odd)
         assert browser.status == 400, odd
+
+
+async def test_a_key_can_be_narrowed_to_models_places_and_a_budget(browser: Browser) -> None:
+    user = browser.make_user("ann@example.org")
+    await browser.sign_in("ann@example.org")
+    await browser.open("/api_keys")
+    await browser.submit(
+        "/api_keys",
+        name="narrow",
+        models="deepseek-chat",
+        networks="10.0.0.0/8, 203.0.113.7",
+        monthly_budget="12.5",
+    )
+    assert "only deepseek-chat" in browser.html
+    assert "only from 10.0.0.0/8, 203.0.113.7" in browser.html
+    assert "¥0.00 of ¥12.50 spent this month" in browser.html
+    (key,) = browser.database.run(list_api_keys, user.id)
+    assert key.rules == KeyRules(("deepseek-chat",), ("10.0.0.0/8", "203.0.113.7"), 12_500_000_000)
+    odd = {"models": "x" * 101, "networks": "example.org", "monthly_budget": "0"}
+    for field, value in odd.items():
+        await browser.submit("/api_keys", name="odd", **{field: value})
+        assert browser.status == 400, field
+    for value in ("NaN", "1e400", "-1", "0.0000000001", "x"):
+        await browser.submit("/api_keys", name="odd", monthly_budget=value)
+        assert "greater than zero" in browser.html, value
+    assert len(browser.database.run(list_api_keys, user.id)) == 1

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
 from typing_extensions import override
 
 from tests.support.browser import Browser
+from tests.support.listening import listening
 from tests.support.scripted_serving import Pause, ScriptedGeneration, ScriptedPlatform, Step
 from whalefall.accounts.api_keys import Caller
 from whalefall.base.errors import InsufficientBalanceError
@@ -21,6 +24,8 @@ from whalefall.chat.messages import (
     ReasoningDelta,
     Usage,
 )
+from whalefall.console.application import console_routes
+from whalefall.console.context import ConsoleContext
 from whalefall.serving.platform import Base
 
 USAGE = Usage(10, 5, 0)
@@ -133,6 +138,66 @@ async def test_leaving_stops_the_answer_and_keeps_what_there_was(
             break
         await asyncio.sleep(0.05)
     assert (messages[1]["text"][:7], messages[1]["finish_reason"]) == ("So far ", "stopped")
+
+
+async def test_stopping_ends_the_stream_with_what_it_cost(
+    browser: Browser, platform: ChatPlatform
+) -> None:
+    platform.script = [ContentDelta("So far "), Pause(0.3), *[ContentDelta("more ")] * 500]
+    browser.make_user("ben@example.org")
+    browser.make_user("ann@example.org")
+    await browser.sign_in("ann@example.org")
+    headers = {"x-csrf-token": await browser.csrf()}
+    body = {"model": "deepseek-chat", "text": "Hello?"}
+    lines: list[dict[str, Any]] = []
+    path = ""
+    async with browser.client.stream(
+        "POST", "/console/api/chat/messages", json=body, headers=headers
+    ) as response:
+        async for line in response.aiter_lines():
+            lines.append(json.loads(line))
+            if lines[-1]["type"] == "blocks" and len(lines) == 2:
+                path = f"/console/api/chat/{lines[0]['conversation_id']}/stop"
+                stopped = await browser.client.post(path, json={}, headers=headers)
+                assert stopped.status_code == 200
+    assert (lines[-1]["type"], lines[-1]["finish_reason"]) == ("finished", "stopped")
+    assert lines[-1]["cost"] == "¥0.00"
+    again = await browser.client.post(path, json={}, headers=headers)
+    assert again.status_code == 404
+    await browser.sign_in("ben@example.org")
+    headers = {"x-csrf-token": await browser.csrf()}
+    assert (await browser.client.post(path, json={}, headers=headers)).status_code == 404
+
+
+async def test_a_conversation_is_given_another_title(browser: Browser) -> None:
+    browser.make_user("ann@example.org")
+    browser.make_user("ben@example.org")
+    await browser.sign_in("ann@example.org")
+    talk = (await asked(browser))[0]["conversation_id"]
+    await browser.open(f"/chat/{talk}")
+    assert "<h1>Whales &lt;b&gt;</h1>" in await browser.submit(
+        f"/chat/{talk}/rename", title="  Whales\n<b> "
+    )
+    await browser.submit(f"/chat/{talk}/rename", title="  ")
+    assert browser.status == 400
+    await browser.submit(f"/chat/{talk}/rename", title="x" * 200)
+    assert f"<h1>{'x' * 59}…</h1>" in browser.html
+    await browser.sign_in("ben@example.org")
+    await browser.open("/chat")
+    await browser.submit(f"/chat/{talk}/rename", title="Mine")
+    assert browser.status == 404
+
+
+async def test_the_embedded_model_is_said_to_be_a_demonstration(
+    browser: Browser, context: ConsoleContext
+) -> None:
+    browser.make_user("ann@example.org")
+    await browser.sign_in("ann@example.org")
+    assert "demonstration" not in await browser.open("/chat")
+    routes = console_routes(replace(context, is_demonstration=True))
+    async with listening(Starlette(routes=routes)) as url:
+        page = await browser.client.get(f"{url}/chat")
+        assert "demonstration" in page.text
 
 
 async def test_an_empty_balance_is_told_and_a_failure_is_too(

@@ -13,7 +13,7 @@ from whalefall.console.session import Standing
 
 OPEN_TO_EVERYONE = {
     "/sign_in", "/sign_up", "/sign_up/code", "/reset_password", "/reset_password/code",
-    "/appearance", "/pricing", "/appeal", "/status",
+    "/appearance", "/pricing", "/appeal", "/status", "/news",
 }  # fmt: skip
 """The explicit list: everything else needs a login."""
 

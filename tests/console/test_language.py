@@ -7,8 +7,13 @@ from pathlib import Path
 
 import pytest
 from babel.messages.extract import extract_from_dir
+from starlette.routing import Route
 
 from tests.support.browser import Browser
+from tests.support.scripted_serving import ScriptedPlatform
+from whalefall.api.endpoint import Endpoint
+from whalefall.api.options import WireOptions
+from whalefall.api.routes import api_routes
 from whalefall.console.application import all_actions, all_downloads, all_views
 from whalefall.console.language import Language, chosen_language, load_catalogs
 from whalefall.console.pages.guides import TOPICS, read_texts
@@ -82,6 +87,43 @@ def test_every_guide_exists_in_both_languages_with_the_same_code() -> None:
         chinese = texts[Language.CHINESE, topic]
         for mark in ("```", "|---", "{base_url}", "](/"):
             assert english.count(mark) == chinese.count(mark), (topic, mark)
+
+
+def test_every_endpoint_of_the_api_is_in_the_guide_to_them() -> None:
+    """By its plain path, or the beta one where it answers there alone."""
+    paths = {
+        (route.endpoint.method, route.path)
+        for route in api_routes(ScriptedPlatform(), WireOptions())
+        if isinstance(route, Route) and isinstance(route.endpoint, Endpoint)
+    }
+    plain = {
+        (method, path)
+        for method, path in paths
+        if "/v1" not in path.removeprefix("/anthropic/v1") and not path.startswith("/beta")
+    }
+    for language in Language:
+        text = read_texts()[language, "endpoints"].replace("{id}", "{model}")
+        missing = [f"{method} {path}" for method, path in plain if f"`{method} {path}`" not in text]
+        assert set(missing) <= {"POST /completions"}
+        assert "`POST /beta/completions`" in text
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_the_questions_answer_every_business_rule(language: Language) -> None:
+    """One word at least of each subject people ask about, in either language."""
+    subjects = {
+        Language.ENGLISH: (
+            "suspended|e-mail domain|delete my account|identity|enterprise|top up|bank transfer|"
+            "missing|expire|invoice|money back|contract|plans|per API key|rate limit|slower|"
+            "empty lines|LangChain|offline|price changes|sign in|two-step|demonstration|images"
+        ),
+        Language.CHINESE: (
+            "停用|邮箱域名|注销|实名认证|企业|充值|对公汇款|没有到账|过期|发票|退款|合同|套餐|"
+            "每个 API key|限速|比网页慢|空行|LangChain|离线|价格变动|登录|两步验证|演示模型|图片"
+        ),
+    }
+    text = read_texts()[language, "faq"]
+    assert [each for each in subjects[language].split("|") if each not in text] == []
 
 
 async def test_guides_are_open_to_everyone_and_lead_to_each_other(browser: Browser) -> None:

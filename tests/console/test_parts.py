@@ -81,6 +81,20 @@ def test_links_lead_out_without_telling_from_where() -> None:
     assert 'rel="noopener noreferrer nofollow"' in html
 
 
+def test_columns_are_aligned_without_inline_styles() -> None:
+    html = MarkdownRenderer().html("| a | b | c |\n|:-:|--:|---|\n| 1 | 2 | 3 |")
+    assert '<td class="align-center">1</td>' in html
+    assert '<td class="align-right">2</td>' in html
+    assert "style" not in html
+
+
+def test_chinese_lines_of_our_own_texts_are_joined_without_a_space() -> None:
+    own = MarkdownRenderer(is_own_text=True)
+    assert own.html("余额不足，\n请充值") == "<p>余额不足，请充值</p>\n"
+    assert own.html("see the\nlist") == "<p>see the\nlist</p>\n"
+    assert own.html("返回\n`402`。") == "<p>返回\n<code>402</code>。</p>\n"
+
+
 @given(st.text(max_size=300))
 def test_blocks_joined_are_the_whole(text: str) -> None:
     renderer = MarkdownRenderer()

@@ -36,9 +36,26 @@ PAGES = (
     "/tickets",
     "/status",
     "/help",
+    "/help/endpoints",
     "/help/faq",
     "/help/console-api",
+    "/news",
 )
+OPERATOR_PAGES = (
+    "/operator/overview",
+    "/operator/users",
+    "/operator/tickets",
+    "/operator/models",
+    "/operator/announcements",
+    "/operator/outbox",
+    "/operator/audit",
+)
+UNNAMED = """() => [...document.querySelectorAll("input, select, textarea, button")]
+    .filter((each) => each.type !== "hidden" && each.offsetParent !== null)
+    .filter((each) => !(each.labels?.length || each.getAttribute("aria-label")
+        || each.textContent.trim()))
+    .map((each) => each.outerHTML)"""
+"""Fields and buttons that a screen reader could not name."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +115,7 @@ async def test_a_first_day(
     await chat(walk)
     await play(walk, secret)
     await revoke(walk, secret)
-    await every_page_fits(walk)
+    await every_page_fits(walk, PAGES)
     await delete_account(walk)
     assert problems == []
     await context.close()
@@ -186,14 +203,21 @@ async def revoke(walk: Walk, secret: str) -> None:
             await client.models.list()
 
 
-async def every_page_fits(walk: Walk) -> None:
-    """Nothing sticks out sideways, at either width."""
-    for path in PAGES:
+async def every_page_fits(walk: Walk, paths: tuple[str, ...]) -> None:
+    """Nothing sticks out sideways, at either width; every field has a name, every page a heading;
+    the way to the content is the first thing the keyboard reaches."""
+    for path in paths:
         await walk.open(path)
         wide = await walk.page.evaluate(
             "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         )
         assert wide <= 0, path
+        assert await walk.page.evaluate(UNNAMED) == [], path
+        assert await walk.page.locator("h1").count() >= 1 or path == "/chat", path
+        assert await walk.page.locator("html").get_attribute("lang") in ("en", "zh-CN")
+    await walk.page.keyboard.press("Tab")
+    reached = await walk.page.evaluate("document.activeElement.className")
+    assert reached == "skip" or "/chat" in walk.page.url
 
 
 async def delete_account(walk: Walk) -> None:
@@ -203,3 +227,56 @@ async def delete_account(walk: Walk) -> None:
     await walk.fill("Password", PASSWORD)
     await walk.click("Delete the account for good")
     await walk.see("Your account has been deleted.")
+
+
+@pytest.mark.timeout(600)
+async def test_an_operators_first_day(server: Server, chromium: Browser) -> None:
+    """With the password that `serve` printed: it has to be changed before anything else opens."""
+    context = await chromium.new_context(locale="en", viewport={"width": 390, "height": 900})
+    context.set_default_timeout(WAIT_MS)
+    page = await context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("dialog", lambda dialog: dialog.accept())
+    walk = Walk(page, server, server.first_admin, load_catalogs()[Language.ENGLISH].gettext)
+    await sign_in(walk, server.first_password)
+    await walk.see("Choose a password of your own")
+    await walk.open("/operator/users")
+    await walk.see("Choose a password of your own")
+    await walk.fill("Current password", server.first_password)
+    await walk.fill("New password", PASSWORD)
+    await walk.click("Change the password")
+    await page.wait_for_url(lambda url: "change_password" not in url)
+    await look_at_the_models(walk)
+    await announce(walk)
+    await every_page_fits(walk, OPERATOR_PAGES)
+    assert problems == []
+    await context.close()
+
+
+async def sign_in(walk: Walk, password: str) -> None:
+    await walk.open("/sign_in")
+    await walk.fill("E-mail", walk.email)
+    await walk.fill("Password", password)
+    await walk.click("Sign in")
+
+
+async def look_at_the_models(walk: Walk) -> None:
+    await walk.open("/operator/models")
+    await expect(walk.page.get_by_role("heading", name="whalefall-tiny")).to_be_visible()
+    await walk.see("ready")
+    await walk.open("/status")
+    for name in ("deepseek-chat", "deepseek-reasoner", "Console and accounts"):
+        await expect(walk.page.get_by_role("heading", name=name)).to_be_visible()
+    await walk.see("Everything works.")
+
+
+async def announce(walk: Walk) -> None:
+    await walk.open("/operator/announcements")
+    await walk.page.locator("#title_en").fill("Open for everyone")
+    await walk.click("Publish")
+    await walk.see("The announcement is published.")
+    await walk.open("/news")
+    await expect(walk.page.get_by_role("heading", name="Open for everyone")).to_be_visible()
+    await walk.open("/operator/audit")
+    await walk.see("announcement.published")

@@ -120,3 +120,28 @@ def test_everyone_is_refused_only_when_the_queue_is_full(
             tickets.append(ticket)
         if tokens % 3 == 0 and tickets:
             limiter.leave(tickets.pop(), tokens)
+
+
+def test_an_account_with_limits_has_them_over_all_its_keys() -> None:
+    limiter = Limiter(FakeClock(), QUEUE)
+    limiter.set_account_limits({"user_1": KeyLimits(concurrency=2)})
+    keys = [Caller("user_1", f"key_{index}", "x", "sk-…", Currency.CNY) for index in range(3)]
+    tickets = [limiter.enter(key, waiting(0), 1) for key in keys[:2]]
+    with pytest.raises(RateLimitedError, match="concurrency limit of 2"):
+        limiter.enter(keys[2], waiting(0), 1)
+    limiter.enter(caller("somebody else"), waiting(0), 1)
+    limiter.leave(tickets[0], 5)
+    limiter.leave(tickets[0], 5)
+    assert limiter.enter(keys[2], waiting(0), 1)
+    limiter.set_account_limits({})
+    for key in keys:
+        limiter.enter(key, waiting(0), 1)
+
+
+def test_the_narrower_of_the_keys_and_the_accounts_limit_counts() -> None:
+    limiter = Limiter(FakeClock(), QUEUE)
+    limiter.set_account_limits({"a": KeyLimits(requests_per_minute=5)})
+    narrow = caller("a", KeyLimits(requests_per_minute=1))
+    limiter.enter(narrow, waiting(0), 1)
+    with pytest.raises(RateLimitedError):
+        limiter.enter(narrow, waiting(0), 1)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-START_SECONDS_MAX = 90
+START_SECONDS_MAX = 300
 
 
 @dataclass
@@ -32,6 +32,14 @@ class Server:
     @property
     def first_key(self) -> str:
         return _found(r"(sk-[0-9a-f]{32})", self.output)
+
+    @property
+    def first_admin(self) -> str:
+        return _found(r"Admin +(\S+),", self.output)
+
+    @property
+    def first_password(self) -> str:
+        return _found(r"Admin .*password (\S+)", self.output)
 
     @property
     def engine_pid(self) -> int:
@@ -69,7 +77,7 @@ def run_command(data_dir: Path, environ: Mapping[str, str], *arguments: str) -> 
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
         env=dict(environ),
     )
     assert done.returncode == 0, done.stderr

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.export import TrainedRun, export, load_run
+from training.export import export, load_run
 from training.recipe import WHALEFALL_TINY, model_with_rows
+from training.sampling import TrainedRun
+from training.token_forms import NUM_FORMS, TokenForms
 from training.trainer import trained_state
-from training.vocabulary import SubVocabulary
+from training.vocabulary import RareRows, SubVocabulary
 from whalefall.engine.checkpoint import describe
 from whalefall.engine.loader import load_model
 from whalefall.engine.models.deepseek_v32 import DeepseekV32ForCausalLM
@@ -25,25 +27,31 @@ _CONFIG = replace(
 _VOCABULARY = SubVocabulary((7, 0, 1, 999, 500), full_size=1000)
 
 
+_FORMS = TokenForms(torch.arange(1000) % 2, torch.arange(1000) // 2)
+_SEED = 5
+
+
 @pytest.fixture
 def run() -> TrainedRun:
     model = DeepseekV32ForCausalLM(model_with_rows(_CONFIG, _VOCABULARY.num_rows))
     model.initialize(seed=1, std=0.1)
-    return TrainedRun(model.requires_grad_(False), _VOCABULARY)
+    torch.nn.init.constant_(model.model.norm.weight, _CONFIG.hidden_size**-0.5)
+    rare_rows = RareRows(_VOCABULARY, _FORMS, _CONFIG.hidden_size, _SEED)
+    return TrainedRun(model.requires_grad_(False), _VOCABULARY, rare_rows)
 
 
 def test_exported_model_gives_the_trained_probabilities(run: TrainedRun, tmp_path: Path) -> None:
     export(run, _CONFIG, tmp_path)
     served, config = load_model(tmp_path)
     assert config.vocab_size == 1000
-    ids = [7, 999, 3, 500, 1]
-    hidden = run.model.forward_dense(_VOCABULARY.rows(ids).unsqueeze(0))[0]
-    expected = (run.model.compute_logits(hidden) + _VOCABULARY.logit_offset).log_softmax(-1)
-    logits = served.compute_logits(served.forward_dense(torch.tensor([ids]))[0])
-    known = logits.log_softmax(-1)[:, list(_VOCABULARY.token_ids)]
-    assert (known - expected[:, 1:]).abs().max() < 0.5
-    unused = torch.log1p(-known.exp().sum(-1))
-    assert torch.allclose(unused, expected[:, 0], atol=0.01)
+    ids = torch.tensor([7, 999, 3, 500, 4, 1])
+    rows, rare_ids = _VOCABULARY.rows(ids)
+    table = run.rare_rows.table(run.model.model.embed_tokens.weight, rare_ids)
+    hidden = run.model.forward_embedded(table[rows].unsqueeze(0))[0]
+    expected = run.rare_rows.logits(hidden, table, rare_ids).log_softmax(-1)
+    logits = served.compute_logits(served.forward_dense(ids.unsqueeze(0))[0])
+    served_ids = [*_VOCABULARY.token_ids, *rare_ids.tolist()]
+    assert (logits.log_softmax(-1)[:, served_ids] - expected[:, NUM_FORMS:]).abs().max() < 1.0
 
 
 def test_exported_directory_is_complete_and_native_fp8(run: TrainedRun, tmp_path: Path) -> None:
@@ -63,8 +71,10 @@ def test_exporting_twice_leaves_the_second_only(run: TrainedRun, tmp_path: Path)
 
 def test_run_is_read_back_from_its_checkpoint(run: TrainedRun, tmp_path: Path) -> None:
     file = tmp_path / "checkpoint.pt"
-    torch.save({"model": trained_state(run.model), "token_ids": _VOCABULARY.token_ids}, file)
-    loaded = load_run(file, _CONFIG)
+    saved = {"model": trained_state(run.model), "token_ids": _VOCABULARY.token_ids}
+    torch.save(saved, file)
+    loaded = load_run(file, _CONFIG, _FORMS, _SEED)
+    assert torch.equal(loaded.rare_rows.directions, run.rare_rows.directions)
     assert loaded.vocabulary == _VOCABULARY
     ids = torch.tensor([[1, 2, 3]])
     assert torch.equal(loaded.model.forward_dense(ids), run.model.forward_dense(ids))

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from training.optimizer import Optimizer, OptimizerSettings, is_matrix, orthogonalized
+from training.parallel import Workers
 
 
 def test_orthogonalized_brings_singular_values_near_one() -> None:
@@ -29,16 +30,18 @@ def test_steps_reduce_a_quadratic_and_state_survives_a_reload() -> None:
         weight, scale = nn.Parameter(torch.randn(6, 4)), nn.Parameter(torch.ones(4))
         named = [("layer.weight", weight), ("norm.weight", scale)]
         seen = []
-        optimizer = Optimizer(named, OptimizerSettings())
+        workers = Workers(2)
+        optimizer = Optimizer(named, OptimizerSettings(), workers)
         for step in range(num_before + num_after):
             if step == num_before:
                 state = optimizer.state_dict()
-                optimizer = Optimizer(named, OptimizerSettings())
+                optimizer = Optimizer(named, OptimizerSettings(), workers)
                 optimizer.load_state_dict(state)
             loss = ((weight * scale) ** 2).sum()
             torch.autograd.backward(loss)
             optimizer.step(1.0)
             seen.append(loss.item())
+        workers.close()
         return seen
 
     straight, reloaded = losses(40, 0), losses(15, 25)

@@ -1,157 +1,252 @@
-"""Simple facts from small tables, asked in both languages and in both directions."""
+"""Simple facts from small tables, asked in both languages and in both directions.
+
+The forms of the questions stand in data/phrasings.toml under the name of their kind; each kind has
+one wording for the answer and one for the thought before it."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from training.examples import Exchange, Exchanges, World
-from training.skills.conversation import varied
+from training.phrasing import asked, chosen
+from training.skills.conversation import drawn, exchange_from_pair
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of question over a table of facts.toml, whose columns its texts name in braces."""
+
+    form: str
+    table: str
+    answer: str
+    thought: str
+
+
+_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "countries": (
+        "country", "country_zh", "capital", "capital_zh", "continent", "continent_zh", "language",
+    ),
+    "animals": ("animal", "animal_zh", "sound", "legs", "kind", "kind_zh"),
+    "colours": ("thing", "colour", "thing_zh", "colour_zh"),
+    "elements": ("element", "element_zh", "symbol", "number"),
+    "professions": ("worker", "does", "worker_zh", "does_zh"),
+    "plurals": ("one", "many"),
+    "past": ("now", "then"),
+    "words": ("english", "chinese"),
+    "rows": ("first", "second", "first_zh", "second_zh"),
+}  # fmt: skip
 
 
 def capitals(rng: random.Random, world: World) -> Exchanges:
-    first, second = rng.sample(world.facts["countries"], 2)
-    if rng.random() < 0.5:
-        return _capitals_zh(rng, first, second)
-    question, answer = rng.choice((_capital_of, _country_of, _continent_of, _language_of))(first)
-    exchanges = [_thought(rng, question, answer)]
-    if question.startswith("What is the capital") and rng.random() < 0.4:
-        follow_up = rng.choice((f"And {second[0]}?", f"What about {second[0]}?"))
-        exchanges.append(Exchange(follow_up, _capital_of(second)[1]))
-    return exchanges
-
-
-def _capital_of(row: list[str]) -> tuple[str, str]:
-    return f"What is the capital of {row[0]}?", f"The capital of {row[0]} is {row[2]}."
-
-
-def _country_of(row: list[str]) -> tuple[str, str]:
-    return f"Which country has the capital {row[2]}?", f"{row[2]} is the capital of {row[0]}."
-
-
-def _continent_of(row: list[str]) -> tuple[str, str]:
-    name = row[0][0].upper() + row[0][1:]
-    return f"On which continent is {row[0]}?", f"{name} is in {row[4]}."
-
-
-def _language_of(row: list[str]) -> tuple[str, str]:
-    return f"What language do people speak in {row[0]}?", f"People in {row[0]} speak {row[6]}."
-
-
-def _capitals_zh(rng: random.Random, first: list[str], second: list[str]) -> Exchanges:
-    kind = rng.randrange(3)
-    if kind == 1:
-        return [_thought(rng, f"{first[3]}是哪个国家的首都？", f"{first[3]}是{first[1]}的首都。")]
-    if kind == 2:
-        return [_thought(rng, f"{first[1]}在哪个洲？", f"{first[1]}在{first[5]}。")]
-    question = rng.choice(("{n}的首都是哪里？", "{n}的首都是什么？", "{n}首都是哪"))
-    exchanges = [_thought(rng, question.format(n=first[1]), f"{first[1]}的首都是{first[3]}。")]
-    if rng.random() < 0.4:
-        exchanges.append(Exchange(f"那{second[1]}呢？", f"{second[1]}的首都是{second[3]}。"))
+    """Countries; after a capital sometimes "And of France?"."""
+    kind = rng.choices(_COUNTRY_KINDS, (4, 4, 1, 1, 1, 1, 1))[0]
+    exchanges = [_exchange(rng, world, kind)]
+    if kind.form.startswith("capital") and rng.random() < 0.35:
+        lang = kind.form[-2:]
+        exchanges.append(_exchange(rng, world, kind, f"capital_next_{lang}"))
     return exchanges
 
 
 def animals(rng: random.Random, world: World) -> Exchanges:
-    en, zh, sound, legs, kind, kind_zh = rng.choice(world.facts["animals"])
-    choices = [
-        (f"How many legs does {_a(en)} have?", _legs(en, int(legs))),
-        (f"What kind of animal is {_a(en)}?", f"{_a(en).capitalize()} is {_a(kind)}."),
-        (f"{zh}是什么动物？", f"{zh}是{kind_zh}。"),
-        (f"{zh}有几条腿？", f"{zh}有{legs}条腿。" if legs else f"{zh}没有腿。"),
-    ]
-    if sound:
-        choices.append((f"What sound does {_a(en)} make?", f"{_a(en).capitalize()} says {sound}."))
-    return [_thought(rng, *rng.choice(choices))]
+    return [_exchange(rng, world, rng.choice(_ANIMAL_KINDS))]
+
+
+def colours(rng: random.Random, world: World) -> Exchanges:
+    return [_exchange(rng, world, rng.choice(_COLOUR_KINDS))]
+
+
+def translations(rng: random.Random, world: World) -> Exchanges:
+    return [_exchange(rng, world, rng.choice(_TRANSLATION_KINDS))]
+
+
+def words(rng: random.Random, world: World) -> Exchanges:
+    """Elements, professions, plurals, past tenses, and what follows what."""
+    return [_exchange(rng, world, rng.choice(_WORD_KINDS))]
+
+
+def opposites(rng: random.Random, world: World) -> Exchanges:
+    row = rng.choice(world.facts["opposites"])
+    lang = "zh" if rng.random() < 0.45 else "en"
+    pair = row[2:] if lang == "zh" else row[:2]
+    word, other = pair if rng.random() < 0.5 or "old" in pair else pair[::-1]
+    question = chosen(rng, world, world.pick(rng, world.facts[f"opposite_{lang}"]), word=word)
+    answer, thought = (text.format(word=word, other=other) for text in _OPPOSITE[lang])
+    return [Exchange(asked(rng, world, question), answer, thought)]
+
+
+def trivia(rng: random.Random, world: World) -> Exchanges:
+    """Hand-written questions of general knowledge, some with a follow-up."""
+    pair = drawn(rng, world.pairs[rng.choice(("trivia_en", "trivia_zh"))])
+    exchanges = [exchange_from_pair(rng, world, pair)]
+    if pair.then and rng.random() < 0.5:
+        exchanges.append(exchange_from_pair(rng, world, rng.choice(pair.then)))
+    return exchanges
+
+
+def _exchange(rng: random.Random, world: World, kind: Kind, form: str = "") -> Exchange:
+    row = _row(rng, world, kind)
+    question = chosen(rng, world, world.pick(rng, world.facts[form or kind.form]), **row)
+    answer = kind.answer.format(**row)
+    lang = kind.form[-2:]
+    return Exchange(
+        asked(rng, world, question[0].upper() + question[1:], lang=lang),
+        answer[0].upper() + answer[1:],
+        kind.thought.format(**row),
+    )
+
+
+def _row(rng: random.Random, world: World, kind: Kind) -> dict[str, str]:
+    """One row by column, with articles, and with numbers as they are said."""
+    names = _COLUMNS[kind.table]
+    while True:
+        row = dict(zip(names, map(str, rng.choice(world.facts[kind.table])), strict=True))
+        if _fits(kind, row):
+            break
+    articles = {f"a_{name}": _a(row[name]) for name in ("animal", "kind", "worker") if name in row}
+    if row.get("legs") == "0":
+        row |= {"legs": "no", "legs_zh": "没有腿"}
+    elif "legs" in row:
+        row["legs_zh"] = f"有 {row['legs']} 条腿"
+    return {**row, **articles}
+
+
+def _fits(kind: Kind, row: Mapping[str, str]) -> bool:
+    """Not every animal makes a sound, and that a bird is a bird need not be said."""
+    if kind.form == "sound_en":
+        return row["sound"] != ""
+    return not kind.form.startswith("kind") or row["animal"] != row["kind"]
 
 
 def _a(noun: str) -> str:
     return ("an " if noun[0] in "aeiou" else "a ") + noun
 
 
-def _legs(noun: str, legs: int) -> str:
-    subject = _a(noun).capitalize()
-    return f"{subject} has {legs} legs." if legs else f"{subject} has no legs."
-
-
-def opposites(rng: random.Random, world: World) -> Exchanges:
-    one, other, one_zh, other_zh = rng.choice(world.facts["opposites"])
-    if rng.random() < 0.5:
-        one, other = (other, one) if one != "old" and other != "old" else (one, other)
-        one_zh, other_zh = (other_zh, one_zh) if rng.random() < 0.5 else (one_zh, other_zh)
-    if rng.random() < 0.4:
-        question = rng.choice(("{w}的反义词是什么？", "“{w}”的反义词是什么？", "{w}的反义词"))
-        return [_thought(rng, question.format(w=one_zh), f"“{one_zh}”的反义词是“{other_zh}”。")]
-    question = rng.choice(
-        ("What is the opposite of {w}?", "Opposite of {w}?", 'What\'s the opposite of "{w}"?')
-    )
-    return [_thought(rng, question.format(w=one), f"The opposite of {one} is {other}.")]
-
-
-def translations(rng: random.Random, world: World) -> Exchanges:
-    en, zh = rng.choice(world.facts["words"])
-    if rng.random() < 0.5:
-        question = rng.choice((
-            "How do you say {w} in Chinese?", "Translate \"{w}\" into Chinese.",
-            "What is {w} in Chinese?", "{w}用中文怎么说？", "Translate to Chinese: {w}",
-        ))  # fmt: skip
-        answer = (
-            f"“{en}”用中文说是“{zh}”。" if "怎么" in question else f'"{en}" is {zh} in Chinese.'
-        )
-        return [_thought(rng, question.format(w=en), answer)]
-    question = rng.choice((
-        "{w}用英语怎么说？", "“{w}”的英文是什么？", "把“{w}”翻译成英文。", "What does {w} mean?",
-        "What is {w} in English?", "{w}英文怎么说",
-    ))  # fmt: skip
-    answer = f"“{zh}”的英文是“{en}”。" if "What" not in question else f'{zh} means "{en}".'
-    return [_thought(rng, question.format(w=zh), answer)]
-
-
-def colours(rng: random.Random, world: World) -> Exchanges:
-    thing, colour, thing_zh, colour_zh = rng.choice(world.facts["colours"])
-    if rng.random() < 0.4:
-        return [_thought(rng, f"{thing_zh}是什么颜色的？", f"{thing_zh}是{colour_zh}的。")]
-    word = rng.choice(("color", "colour"))
-    question = f"What {word} is {thing}?"
-    return [_thought(rng, question, f"{thing[0].upper() + thing[1:]} is {colour}.")]
-
-
-def words(rng: random.Random, world: World) -> Exchanges:
-    """Elements, professions, plurals and past tenses."""
-    maker = rng.choice((_element, _profession, _plural, _past))
-    return [_thought(rng, *maker(rng, world))]
-
-
-def _element(rng: random.Random, world: World) -> tuple[str, str]:
-    en, zh, symbol, number = rng.choice(world.facts["elements"])
-    return rng.choice((
-        (f"What is the chemical symbol of {en}?", f"The chemical symbol of {en} is {symbol}."),
-        (f"What is the atomic number of {en}?", f"The atomic number of {en} is {number}."),
-        (f"{zh}的元素符号是什么？", f"{zh}的元素符号是 {symbol}。"),
-    ))  # fmt: skip
-
-
-def _profession(rng: random.Random, world: World) -> tuple[str, str]:
-    en, does, zh, does_zh = rng.choice(world.facts["professions"])
-    return rng.choice((
-        (f"What does {_a(en)} do?", f"{_a(en).capitalize()} {does}."),
-        (f"Who {does}?", f"{_a(en).capitalize()} {does}."),
-        (f"{zh}是做什么的？", f"{zh}{does_zh}。"),
-    ))  # fmt: skip
-
-
-def _plural(rng: random.Random, world: World) -> tuple[str, str]:
-    one, many = rng.choice(world.facts["plurals"])
-    return f"What is the plural of {one}?", f"The plural of {one} is {many}."
-
-
-def _past(rng: random.Random, world: World) -> tuple[str, str]:
-    now, then = rng.choice(world.facts["past"])
-    return f"What is the past tense of {now}?", f"The past tense of {now} is {then}."
-
-
-def _thought(rng: random.Random, question: str, answer: str) -> Exchange:
-    """A fact is recalled in thought first, then said."""
-    is_chinese = any("\u4e00" <= c <= "\u9fff" for c in question)
-    typed = varied(rng, question, "zh" if is_chinese else "en")
-    if is_chinese:
-        return Exchange(typed, answer, f"用户问：{question}我记得，{answer}")
-    return Exchange(typed, answer, f"The user asks: {question} I remember: {answer}")
+_TRANSLATION_KINDS = (
+    Kind(
+        "to_chinese_en", "words", '"{english}" is {chinese} in Chinese.',
+        'The user asks for "{english}" in Chinese. It is {chinese}.',
+    ),
+    Kind(
+        "to_chinese_zh", "words", "“{english}”用中文说是“{chinese}”。",
+        "用户问“{english}”的中文。是“{chinese}”。",
+    ),
+    Kind(
+        "to_english_en", "words", '{chinese} means "{english}".',
+        'The user asks for {chinese} in English. It is "{english}".',
+    ),
+    Kind(
+        "to_english_zh", "words", "“{chinese}”的英文是“{english}”。",
+        "用户问“{chinese}”的英文。是“{english}”。",
+    ),
+)  # fmt: skip
+_COUNTRY_KINDS = (
+    Kind(
+        "capital_en", "countries", "The capital of {country} is {capital}.",
+        "The user asks for the capital of {country}. It is {capital}.",
+    ),
+    Kind(
+        "capital_zh", "countries", "{country_zh}的首都是{capital_zh}。",
+        "用户问{country_zh}的首都。是{capital_zh}。",
+    ),
+    Kind(
+        "country_en", "countries", "{capital} is the capital of {country}.",
+        "The user asks for the country of {capital}. It is {country}.",
+    ),
+    Kind(
+        "country_zh", "countries", "{capital_zh}是{country_zh}的首都。",
+        "用户问{capital_zh}在哪个国家。是{country_zh}。",
+    ),
+    Kind(
+        "continent_en", "countries", "{country} is in {continent}.",
+        "The user asks for the continent of {country}. It is {continent}.",
+    ),
+    Kind(
+        "continent_zh", "countries", "{country_zh}在{continent_zh}。",
+        "用户问{country_zh}在哪个洲。是{continent_zh}。",
+    ),
+    Kind(
+        "language_en", "countries", "People in {country} speak {language}.",
+        "The user asks for the language of {country}. It is {language}.",
+    ),
+)  # fmt: skip
+_ANIMAL_KINDS = (
+    Kind(
+        "legs_en", "animals", "{a_animal} has {legs} legs.",
+        "The user asks for the legs of {a_animal}: {legs}.",
+    ),
+    Kind(
+        "legs_zh", "animals", "{animal_zh}{legs_zh}。",
+        "用户问{animal_zh}的腿。{animal_zh}{legs_zh}。",
+    ),
+    Kind(
+        "kind_en", "animals", "{a_animal} is {a_kind}.",
+        "The user asks what {a_animal} is: {a_kind}.",
+    ),
+    Kind(
+        "kind_zh", "animals", "{animal_zh}是{kind_zh}。",
+        "用户问{animal_zh}是什么。是{kind_zh}。",
+    ),
+    Kind(
+        "sound_en", "animals", "{a_animal} says {sound}.",
+        "The user asks for the sound of {a_animal}: {sound}.",
+    ),
+)  # fmt: skip
+_COLOUR_KINDS = (
+    Kind(
+        "colour_en", "colours", "{thing} is {colour}.",
+        "The user asks for the colour of {thing}. It is {colour}.",
+    ),
+    Kind(
+        "colour_zh", "colours", "{thing_zh}是{colour_zh}的。",
+        "用户问{thing_zh}的颜色。是{colour_zh}。",
+    ),
+)  # fmt: skip
+_WORD_KINDS = (
+    Kind(
+        "symbol_en", "elements", "The chemical symbol of {element} is {symbol}.",
+        "The user asks for the symbol of {element}. It is {symbol}.",
+    ),
+    Kind(
+        "symbol_zh", "elements", "{element_zh}的元素符号是 {symbol}。",
+        "用户问{element_zh}的符号。是 {symbol}。",
+    ),
+    Kind(
+        "number_en", "elements", "The atomic number of {element} is {number}.",
+        "The user asks for the atomic number of {element}. It is {number}.",
+    ),
+    Kind(
+        "profession_en", "professions", "{a_worker} {does}.",
+        "The user asks about the job of {a_worker}.",
+    ),
+    Kind("profession_zh", "professions", "{worker_zh}{does_zh}。", "用户问{worker_zh}的工作。"),
+    Kind("who_en", "professions", "{a_worker} {does}.", "The user asks who {does}: {a_worker}."),
+    Kind(
+        "plural_en", "plurals", "The plural of {one} is {many}.",
+        "The user asks for the plural of {one}. It is {many}.",
+    ),
+    Kind(
+        "past_en", "past", "The past tense of {now} is {then}.",
+        "The user asks for the past tense of {now}. It is {then}.",
+    ),
+    Kind(
+        "after_en", "rows", "{second} comes after {first}.",
+        "The user asks what comes after {first}. It is {second}.",
+    ),
+    Kind(
+        "after_zh", "rows", "{first_zh}后面是{second_zh}。",
+        "用户问{first_zh}后面是什么。是{second_zh}。",
+    ),
+    Kind(
+        "before_en", "rows", "{first} comes before {second}.",
+        "The user asks what comes before {second}. It is {first}.",
+    ),
+)  # fmt: skip
+_OPPOSITE = {
+    "en": (
+        "The opposite of {word} is {other}.",
+        "The user asks for the opposite of {word}. It is {other}.",
+    ),
+    "zh": ("“{word}”的反义词是“{other}”。", "用户问“{word}”的反义词。是“{other}”。"),
+}

@@ -29,6 +29,7 @@ from sqlalchemy import (
     update,
 )
 
+from whalefall.accounts.key_rules import NO_RULES, KeyRules, words
 from whalefall.accounts.users import get_user, users
 from whalefall.base.errors import InvalidRequestError, NotFoundError
 from whalefall.base.ids import new_id
@@ -57,6 +58,9 @@ api_keys = Table(
     Column("requests_per_minute", BigInteger),
     Column("tokens_per_minute", BigInteger),
     Column("concurrency", BigInteger),
+    Column("models", Text),
+    Column("networks", Text),
+    Column("monthly_nanos", BigInteger),
     UniqueConstraint("digest"),
     Index(None, "user_id"),
 )
@@ -84,6 +88,7 @@ class Caller:
     masked_key: str
     currency: Currency
     limits: KeyLimits = NO_LIMITS
+    rules: KeyRules = NO_RULES
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,7 @@ class APIKey:
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     limits: KeyLimits = NO_LIMITS
+    rules: KeyRules = NO_RULES
 
 
 def create_api_key(
@@ -109,6 +115,7 @@ def create_api_key(
     now: datetime,
     expires_at: datetime | None = None,
     limits: KeyLimits = NO_LIMITS,
+    rules: KeyRules = NO_RULES,
 ) -> tuple[APIKey, str]:
     """A new key and its secret, which exists nowhere else. InvalidRequestError for an odd name or
     limit, an expiry in the past or too many keys; NotFoundError for an unknown user."""
@@ -126,9 +133,10 @@ def create_api_key(
         created_at=now,
         expires_at=expires_at,
         limits=_checked_limits(limits),
+        rules=rules,
     )
     values = {column: getattr(key, column) for column in _KEY_FIELDS} | asdict(limits)
-    conn.execute(insert(api_keys).values(**values, digest=_digest(secret)))
+    conn.execute(insert(api_keys).values(**values, **_stored(rules), digest=_digest(secret)))
     return key, secret
 
 
@@ -148,8 +156,10 @@ def authenticate(conn: Connection, secret: str, now: datetime) -> Caller | None:
     row = _FIND.row(conn, {"digest": digest, "now": micros_from_instant(now)})
     if row is None or not hmac.compare_digest(row[0], digest):
         return None
-    _, user_id, api_key_id, name, masked, currency, *limits = row
-    return Caller(user_id, api_key_id, name, masked, Currency(currency), KeyLimits(*limits))
+    _, user_id, api_key_id, name, masked, currency, *rest = row
+    limits = KeyLimits(*rest[: len(_LIMIT_FIELDS)])
+    rules = _rules_from(*rest[len(_LIMIT_FIELDS) :])
+    return Caller(user_id, api_key_id, name, masked, Currency(currency), limits, rules)
 
 
 def list_api_keys(conn: Connection, user_id: str | None = None) -> list[APIKey]:
@@ -213,8 +223,10 @@ class LastUsed:
         return pending
 
 
-_KEY_FIELDS = [name for name in APIKey.__slots__ if name != "limits"]
-_COLUMNS = [api_keys.c[name] for name in [*_KEY_FIELDS, *KeyLimits.__slots__]]
+_LIMIT_FIELDS = KeyLimits.__slots__
+_RULE_FIELDS = KeyRules.__slots__
+_KEY_FIELDS = [name for name in APIKey.__slots__ if name not in ("limits", "rules")]
+_COLUMNS = [api_keys.c[name] for name in [*_KEY_FIELDS, *_LIMIT_FIELDS, *_RULE_FIELDS]]
 
 _FIND = Prepared(
     select(
@@ -224,7 +236,7 @@ _FIND = Prepared(
         api_keys.c.name,
         api_keys.c.masked,
         users.c.currency,
-        *(api_keys.c[name] for name in KeyLimits.__slots__),
+        *(api_keys.c[name] for name in [*_LIMIT_FIELDS, *_RULE_FIELDS]),
     )
     .join(users, users.c.id == api_keys.c.user_id)
     .where(
@@ -275,5 +287,22 @@ def _digest(secret: str) -> str:
 
 def _key_from_row(row: Row[*tuple[Any, ...]]) -> APIKey:
     values = row._mapping
-    limits = KeyLimits(*(values[api_keys.c[name]] for name in KeyLimits.__slots__))
-    return APIKey(**{name: values[api_keys.c[name]] for name in _KEY_FIELDS}, limits=limits)
+    limits = KeyLimits(*(values[api_keys.c[name]] for name in _LIMIT_FIELDS))
+    rules = _rules_from(*(values[api_keys.c[name]] for name in _RULE_FIELDS))
+    fields = {name: values[api_keys.c[name]] for name in _KEY_FIELDS}
+    return APIKey(**fields, limits=limits, rules=rules)
+
+
+def _stored(rules: KeyRules) -> dict[str, str | int | None]:
+    """Lists as words between blanks; null where there is no rule."""
+    return {
+        "models": " ".join(rules.models) or None,
+        "networks": " ".join(rules.networks) or None,
+        "monthly_nanos": rules.monthly_nanos,
+    }
+
+
+def _rules_from(models: str | None, networks: str | None, monthly_nanos: int | None) -> KeyRules:
+    if models is None and networks is None and monthly_nanos is None:
+        return NO_RULES
+    return KeyRules(words(models), words(networks), monthly_nanos)

@@ -74,13 +74,35 @@ def record_action(
     conn.execute(insert(audit_entries).values(values))
 
 
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which entries are wanted; what is left empty does not matter."""
+
+    actor: str = ""
+    """Part of the address of whoever did it, taken literally."""
+    action: str = ""
+    """The beginning of an action, such as `api_key.`."""
+    before: datetime | None = None
+    """Only older ones."""
+
+
 def list_actions(
-    conn: Connection, *, subject: str | None = None, limit: int = NUM_LISTED_MAX
+    conn: Connection,
+    *,
+    subject: str | None = None,
+    wanted: AuditFilter | None = None,
+    limit: int = NUM_LISTED_MAX,
 ) -> list[AuditEntry]:
     """Newest first; of one subject or of all."""
     query = select(*_COLUMNS).order_by(audit_entries.c.created_at.desc(), audit_entries.c.id)
     if subject is not None:
         query = query.where(audit_entries.c.subject == subject)
+    if wanted is not None and wanted.actor:
+        query = query.where(audit_entries.c.actor_email.icontains(wanted.actor, autoescape=True))
+    if wanted is not None and wanted.action:
+        query = query.where(audit_entries.c.action.startswith(wanted.action, autoescape=True))
+    if wanted is not None and wanted.before is not None:
+        query = query.where(audit_entries.c.created_at < wanted.before)
     rows = conn.execute(query.limit(min(limit, NUM_LISTED_MAX)))
     return [_entry_from_row(row) for row in rows]
 

@@ -15,6 +15,8 @@ from whalefall.accounts.profiles import profiles
 from whalefall.accounts.second_factor import remove_second_factor
 from whalefall.accounts.users import User, get_user, users
 
+CLOSED_EMAIL_END = "@deleted.invalid"
+
 
 def close_account(conn: Connection, user_id: str, now: datetime) -> User:
     """From the commit on no key and no login of this user opens anything. What is left is a
@@ -33,7 +35,7 @@ def close_account(conn: Connection, user_id: str, now: datetime) -> User:
 
 def closed_email(user_id: str) -> str:
     """What stands in place of an address; nothing can ever be delivered there."""
-    return f"{user_id}@deleted.invalid"
+    return user_id + CLOSED_EMAIL_END
 
 
 def is_closed(user: User) -> bool:

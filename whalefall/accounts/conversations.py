@@ -105,9 +105,7 @@ def start_conversation(
     conn: Connection, user_id: str, first_text: str, now: datetime
 ) -> Conversation:
     """Titled by its first words."""
-    words = " ".join(first_text.split())
-    title = words if len(words) <= TITLE_LENGTH_MAX else words[: TITLE_LENGTH_MAX - 1] + "…"
-    made = Conversation(new_id("chat"), user_id, title, now, now)
+    made = Conversation(new_id("chat"), user_id, _title(first_text), now, now)
     values = {name: getattr(made, name) for name in Conversation.__slots__}
     conn.execute(insert(conversations).values(values))
     return made
@@ -122,6 +120,17 @@ def get_conversation(conn: Connection, conversation_id: str, user_id: str) -> Co
     if row is None:
         raise NotFoundError(f"there is no conversation {conversation_id}")
     return _conversation_from_row(row)
+
+
+def rename_conversation(conn: Connection, conversation_id: str, user_id: str, title: str) -> None:
+    """NotFoundError for anyone else's, InvalidRequestError for an empty title; a long one is
+    cut."""
+    get_conversation(conn, conversation_id, user_id)
+    words = _title(title)
+    if not words:
+        raise InvalidRequestError(NO_TITLE)
+    mine = update(conversations).where(conversations.c.id == conversation_id)
+    conn.execute(mine.values(title=words))
 
 
 def has_conversation(conn: Connection, conversation_id: str) -> bool:
@@ -140,7 +149,8 @@ def list_conversations(conn: Connection, user_id: str, *, search: str = "") -> l
         )
         titled = conversations.c.title.icontains(wanted, autoescape=True)
         query = query.where(or_(titled, says_it.exists()))
-    rows = conn.execute(query.order_by(conversations.c.updated_at.desc()).limit(NUM_LISTED_MAX))
+    ordered = query.order_by(conversations.c.updated_at.desc(), conversations.c.id)
+    rows = conn.execute(ordered.limit(NUM_LISTED_MAX))
     return [_conversation_from_row(row) for row in rows]
 
 
@@ -200,11 +210,17 @@ def delete_conversations(conn: Connection, user_id: str) -> None:
     conn.execute(delete(conversations).where(conversations.c.user_id == user_id))
 
 
+NO_TITLE = "A conversation needs a title."
 ODD_TEXT = "A message has 1 to 100,000 characters."
 TOO_MANY = "This conversation is very long by now. Please start a new one."
 
 _COLUMNS = [conversations.c[name] for name in Conversation.__slots__]
 _MESSAGE_COLUMNS = [conversation_messages.c[name] for name in SaidMessage.__slots__]
+
+
+def _title(text: str) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= TITLE_LENGTH_MAX else words[: TITLE_LENGTH_MAX - 1] + "…"
 
 
 def _next_position(conn: Connection, conversation_id: str) -> int:

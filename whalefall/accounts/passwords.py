@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
@@ -20,7 +22,31 @@ def hash_password(password: str) -> str:
         )
     if len(set(password)) < 4:
         raise InvalidRequestError("that password repeats too few characters")
+    if _is_common(password):
+        raise InvalidRequestError("that password is one of the first that anybody would guess")
     return PasswordHasher().hash(password.encode("utf-8", "surrogatepass"))
+
+
+def _is_common(password: str) -> bool:
+    """A word everybody thinks of with figures and signs around it, or keys in a row."""
+    core = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", password.lower())
+    letters = "".join(filter(str.isalpha, core.translate(_LOOKALIKES)))
+    is_word = any(letters in (word, word * 2) for word in _COMMON_WORDS)
+    is_row = any(password.lower() in row * 3 for row in _ROWS)
+    return is_word or is_row
+
+
+_LOOKALIKES = str.maketrans("@013457$!", "aoieastsi")
+_COMMON_WORDS = (
+    "password", "passwort", "admin", "administrator", "root", "operator", "changeit",
+    "whalefall", "deepseek", "letmein", "welcome", "changeme", "iloveyou", "qwerty", "qwertyuiop",
+    "qwertz", "asdfghjkl", "secret", "default", "monkey", "dragon", "football", "sunshine",
+    "princess", "superman", "master", "login", "test", "user", "woaini", "mima",
+)  # fmt: skip
+_ROWS = (
+    "1234567890", "0987654321", "abcdefghijklmnopqrstuvwxyz", "qwertyuiopasdfghjklzxcvbnm",
+    "qwertzuiopasdfghjklyxcvbnm", "1q2w3e4r5t6y7u8i9o0p", "1qaz2wsx3edc4rfv5tgb6yhn7ujm",
+)  # fmt: skip
 
 
 def verify_password(password_hash: str | None, password: str) -> bool:

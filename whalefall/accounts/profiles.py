@@ -48,10 +48,3 @@ def set_profile(conn: Connection, profile: Profile) -> None:
     changed = {name: value for name, value in values.items() if name != "user_id"}
     statement = upsert(profiles).values(values)
     conn.execute(statement.on_conflict_do_update(index_elements=[profiles.c.user_id], set_=changed))
-
-
-def profiles_with_alert(conn: Connection, *, limit: int = 100_000) -> list[Profile]:
-    """Of everyone who wants to be told of a low balance."""
-    columns = [profiles.c[name] for name in Profile.__slots__]
-    query = select(*columns).where(profiles.c.alert_nanos.is_not(None))
-    return [Profile(*row) for row in conn.execute(query.order_by(profiles.c.user_id).limit(limit))]

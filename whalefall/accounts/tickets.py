@@ -147,7 +147,9 @@ def list_tickets(conn: Connection, *, user_id: str | None = None) -> list[Ticket
     query = select(*_COLUMNS)
     if user_id is not None:
         query = query.where(tickets.c.user_id == user_id)
-    ordered = query.order_by(tickets.c.closed_at.is_not(None), tickets.c.updated_at.desc())
+    ordered = query.order_by(
+        tickets.c.closed_at.is_not(None), tickets.c.updated_at.desc(), tickets.c.id
+    )
     return [_ticket_from_row(row) for row in conn.execute(ordered.limit(NUM_LISTED_MAX))]
 
 

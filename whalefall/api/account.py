@@ -34,8 +34,8 @@ class Models:
     platform: Platform
 
     async def __call__(self, call: Call) -> ASGIApp:
-        entries = tuple(ModelEntry(name) for name in self.platform.models(call.base))
-        return json_response(ModelList("list", entries))
+        names = filter(call.caller.rules.admits_model, self.platform.models(call.base))
+        return json_response(ModelList("list", tuple(map(ModelEntry, names))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ class OneModel:
 
     async def __call__(self, call: Call) -> ASGIApp:
         name = call.path_params["model"]
-        if name not in self.platform.models(call.base):
+        is_known = name in self.platform.models(call.base)
+        if not is_known or not call.caller.rules.admits_model(name):
             raise InvalidRequestError("Model Not Exist")
         return json_response(ModelEntry(name))
 

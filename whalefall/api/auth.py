@@ -13,7 +13,7 @@ from starlette.datastructures import Headers
 from whalefall.accounts.api_keys import Caller
 from whalefall.api.errors import MissingCredentialsError
 from whalefall.api.options import Era
-from whalefall.base.errors import AuthenticationError
+from whalefall.base.errors import AuthenticationError, PermissionDeniedError
 from whalefall.serving.platform import Platform
 
 SECRET_CHARS_MAX = 256
@@ -46,15 +46,23 @@ def api_key_secret(headers: Headers) -> str | None:
 
 
 async def authenticate(
-    platform: Platform, headers: Headers, read_secret: SecretReader, era: Era
+    platform: Platform, headers: Headers, address: str, read_secret: SecretReader, era: Era
 ) -> Caller:
-    """Raises AuthenticationError; unknown, revoked and expired keys read all the same."""
+    """Raises AuthenticationError; unknown, revoked and expired keys read all the same.
+    PermissionDeniedError for a key that may not be used from this address."""
     secret = read_secret(headers)
     if secret is None:
         raise MissingCredentialsError(_MISSING_TEXT[era])
     if len(secret) <= SECRET_CHARS_MAX and secret.isprintable():
         caller = await platform.authenticate(secret)
         if caller is not None:
-            return caller
+            return _admitted(caller, address)
     tail = re.sub(r"[^A-Za-z0-9_-]", "*", secret[-4:])
     raise AuthenticationError(f"Authentication Fails, Your api key: ****{tail} is invalid")
+
+
+def _admitted(caller: Caller, address: str) -> Caller:
+    """The owner, who tries it from a new place, has to see why it does not work."""
+    if not caller.rules.admits_address(address):
+        raise PermissionDeniedError(f"This API key may not be used from {address[:45]}")
+    return caller

@@ -49,6 +49,14 @@ Handler = Callable[[Call], Awaitable[ASGIApp]]
 """Answers a call; what it returns writes the response. PlatformErrors are rendered for it."""
 
 
+NoteStatus = Callable[[int], None]
+"""Told the status of every answer, for the operator's charts."""
+
+
+def unnoted(_status: int) -> None:
+    """Nobody counts."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     platform: Platform
@@ -57,10 +65,11 @@ class Endpoint:
     method: str
     handler: Handler
     read_secret: SecretReader = bearer_secret
+    note_status: NoteStatus = unnoted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
-        marked = with_wire_headers(scope, headers, send)
+        marked = with_wire_headers(scope, headers, noting(send, self.note_status))
         try:
             response = await self._respond(scope, headers, receive)
         except ClientDisconnect:
@@ -80,7 +89,11 @@ class Endpoint:
             return _preflight(headers)
         if scope["method"] != self.method:
             raise MethodNotAllowedError("")
-        caller = await authenticate(self.platform, headers, self.read_secret, self.options.era)
+        # Behind a trusted proxy the server has put the client's own address here; see cli/serve.
+        address = (scope.get("client") or ("unknown", 0))[0]
+        caller = await authenticate(
+            self.platform, headers, address, self.read_secret, self.options.era
+        )
         body = b""
         if self.method == "POST":
             body = await read_body(headers, receive, self.options)
@@ -110,6 +123,15 @@ def with_wire_headers(scope: Scope, headers: Headers, send: Send) -> Send:
         await send(message)
 
     return marked
+
+
+def noting(send: Send, note_status: NoteStatus) -> Send:
+    async def noted(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            note_status(message["status"])
+        await send(message)
+
+    return noted
 
 
 def _preflight(headers: Headers) -> Response:

@@ -11,7 +11,7 @@ from whalefall.api.account import Balance, Models, OneModel
 from whalefall.api.anthropic.routes import CountTokens, ListModels, Messages
 from whalefall.api.auth import SecretReader, api_key_secret, bearer_secret
 from whalefall.api.description import description_routes
-from whalefall.api.endpoint import Endpoint, Handler
+from whalefall.api.endpoint import Endpoint, Handler, NoteStatus, unnoted
 from whalefall.api.fim.routes import Completions
 from whalefall.api.openai.routes import ChatCompletions
 from whalefall.api.options import WireOptions
@@ -27,18 +27,20 @@ class _Path:
     read_secret: SecretReader = bearer_secret
 
 
-def api_routes(platform: Platform, options: WireOptions) -> list[BaseRoute]:
+def api_routes(
+    platform: Platform, options: WireOptions, note_status: NoteStatus = unnoted
+) -> list[BaseRoute]:
     """app.py mounts these and lets `endpoint.not_found` answer every other path."""
     openai_paths = _openai_paths(platform, options)
     anthropic_paths = _anthropic_paths(platform, options)
     routes = [
         *(
-            _route(platform, options, prefix + one.path, base, one)
+            _route(platform, options, prefix + one.path, base, one, note_status)
             for prefix, base in base_paths(options)
             for one in openai_paths
         ),
         *(
-            _route(platform, options, prefix + one.path, base, one)
+            _route(platform, options, prefix + one.path, base, one, note_status)
             for prefix, base in anthropic_base_paths(options)
             for one in anthropic_paths
         ),
@@ -47,7 +49,12 @@ def api_routes(platform: Platform, options: WireOptions) -> list[BaseRoute]:
 
 
 def _route(
-    platform: Platform, options: WireOptions, path: str, base: Base, one: _Path
+    platform: Platform,
+    options: WireOptions,
+    path: str,
+    base: Base,
+    one: _Path,
+    note_status: NoteStatus,
 ) -> BaseRoute:
     return Route(
         path,
@@ -58,6 +65,7 @@ def _route(
             method=one.method,
             handler=one.handler,
             read_secret=one.read_secret,
+            note_status=note_status,
         ),
     )
 

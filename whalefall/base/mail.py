@@ -6,10 +6,23 @@ Knows neither what letters say nor how they are delivered."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Protocol
 
-from sqlalchemy import Column, Connection, Index, Row, Table, Text, insert, select, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    Index,
+    Integer,
+    Row,
+    Table,
+    Text,
+    delete,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from whalefall.base.errors import InvalidRequestError
 from whalefall.base.ids import new_id
@@ -18,6 +31,12 @@ from whalefall.base.tables import Instant, metadata
 SUBJECT_LENGTH_MAX = 200
 TEXT_LENGTH_MAX = 20_000
 NUM_LISTED_MAX = 200
+NUM_TRIES_MAX = 12
+"""With the waits between them, most of a day."""
+FIRST_WAIT = timedelta(minutes=1)
+LONGEST_WAIT = timedelta(hours=4)
+ERROR_LENGTH_MAX = 300
+KEPT_FOR = timedelta(days=90)
 
 mails = Table(
     "mails",
@@ -28,6 +47,9 @@ mails = Table(
     Column("text", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("sent_at", Instant),
+    Column("num_tries", Integer, nullable=False, server_default="0"),
+    Column("next_try_at", Instant),
+    Column("error", Text),
     Index(None, "created_at"),
 )
 
@@ -51,6 +73,28 @@ class Mail:
     text: str
     created_at: datetime
     sent_at: datetime | None = None
+    num_tries: int = 0
+    next_try_at: datetime | None = None
+    error: str | None = None
+    """What the mail server said at the last try that failed."""
+
+    @property
+    def is_given_up(self) -> bool:
+        return self.sent_at is None and self.num_tries >= NUM_TRIES_MAX
+
+
+class DeliveryError(Exception):
+    """The letter could not be handed over now; a later try may succeed."""
+
+
+class UndeliverableError(DeliveryError):
+    """The mail server will never take this letter."""
+
+
+class MailTransport(Protocol):
+    async def send(self, mail: Mail) -> None:
+        """Hand the letter over. DeliveryError when that failed."""
+        ...
 
 
 def queue_mail(conn: Connection, letter: Letter, now: datetime) -> Mail:
@@ -71,16 +115,40 @@ def list_mails(conn: Connection, *, limit: int = NUM_LISTED_MAX) -> list[Mail]:
     return [_mail_from_row(row) for row in conn.execute(query.limit(min(limit, NUM_LISTED_MAX)))]
 
 
-def unsent_mails(conn: Connection, *, limit: int = 20) -> list[Mail]:
-    """Oldest first: what a transport takes next."""
-    query = select(*_COLUMNS).where(mails.c.sent_at.is_(None)).order_by(mails.c.created_at)
-    return [_mail_from_row(row) for row in conn.execute(query.limit(limit))]
+def claim_mails(conn: Connection, now: datetime, *, limit: int = 20) -> list[Mail]:
+    """What a transport tries next, oldest first. A claimed letter is not due again before its next
+    wait is over, so that no two processes send it at once and a dead one's letters go out later."""
+    is_due = or_(mails.c.next_try_at.is_(None), mails.c.next_try_at <= now)
+    query = select(*_COLUMNS).where(
+        mails.c.sent_at.is_(None), mails.c.num_tries < NUM_TRIES_MAX, is_due
+    )
+    due = conn.execute(query.order_by(mails.c.created_at, mails.c.id).limit(limit)).all()
+    return [mail for mail in map(_mail_from_row, due) if _claim(conn, mail, now)]
+
+
+def _claim(conn: Connection, mail: Mail, now: datetime) -> bool:
+    wait = min(FIRST_WAIT * 2**mail.num_tries, LONGEST_WAIT)
+    unclaimed = update(mails).where(mails.c.id == mail.id, mails.c.num_tries == mail.num_tries)
+    claimed = unclaimed.values(num_tries=mail.num_tries + 1, next_try_at=now + wait)
+    return conn.execute(claimed).rowcount == 1
 
 
 def mark_sent(conn: Connection, mail_id: str, now: datetime) -> None:
     """Delivered. Its text may hold a code, so only its heading is kept."""
     sent = update(mails).where(mails.c.id == mail_id, mails.c.sent_at.is_(None))
-    conn.execute(sent.values(sent_at=now, text=""))
+    conn.execute(sent.values(sent_at=now, text="", error=None))
+
+
+def mark_failed(conn: Connection, mail_id: str, error: str, *, is_final: bool) -> None:
+    """Not delivered, and why; after a final failure it is not tried again."""
+    text = "".join(letter for letter in error if letter.isprintable())[:ERROR_LENGTH_MAX]
+    values = {"error": text} | ({"num_tries": NUM_TRIES_MAX, "text": ""} if is_final else {})
+    conn.execute(update(mails).where(mails.c.id == mail_id).values(values))
+
+
+def sweep_mails(conn: Connection, now: datetime) -> int:
+    """Forget old letters, sent or not; how many there were."""
+    return conn.execute(delete(mails).where(mails.c.created_at <= now - KEPT_FOR)).rowcount
 
 
 def _check_header(value: str, name: str) -> None:

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from whalefall.base.days import day_from_number, number_from_day
 from whalefall.base.tables import Instant, metadata
 
 RECENT = timedelta(hours=24)
@@ -77,7 +78,7 @@ def record_probes(conn: Connection, results: Sequence[ProbeResult]) -> None:
     if results:
         newest = max(result.probed_at for result in results)
         conn.execute(delete(probe_results).where(probe_results.c.probed_at < newest - RECENT))
-        oldest = _number((newest - timedelta(days=KEPT_DAYS)).astimezone(UTC).date())
+        oldest = number_from_day((newest - timedelta(days=KEPT_DAYS)).astimezone(UTC).date())
         conn.execute(delete(probe_days).where(probe_days.c.day < oldest))
 
 
@@ -91,16 +92,16 @@ def recent_probes(conn: Connection, now: datetime) -> list[ProbeResult]:
 
 def probe_history(conn: Connection, now: datetime) -> list[ProbeDay]:
     """The last 90 days, oldest first."""
-    first = _number((now - timedelta(days=KEPT_DAYS - 1)).astimezone(UTC).date())
+    first = number_from_day((now - timedelta(days=KEPT_DAYS - 1)).astimezone(UTC).date())
     columns = [probe_days.c[name] for name in ProbeDay.__slots__]
     query = select(*columns).where(probe_days.c.day >= first)
     rows = conn.execute(query.order_by(probe_days.c.day, probe_days.c.target))
-    return [ProbeDay(_day(row[0]), *row[1:]) for row in map(tuple, rows)]
+    return [ProbeDay(day_from_number(row[0]), *row[1:]) for row in map(tuple, rows)]
 
 
 def _add_to_day(conn: Connection, result: ProbeResult) -> None:
     row = {
-        "day": _number(result.probed_at.astimezone(UTC).date()),
+        "day": number_from_day(result.probed_at.astimezone(UTC).date()),
         "target": result.target,
         "num_up": int(result.is_up),
         "num_down": int(not result.is_up),
@@ -113,11 +114,3 @@ def _add_to_day(conn: Connection, result: ProbeResult) -> None:
     }
     keys = [probe_days.c.day, probe_days.c.target]
     conn.execute(statement.on_conflict_do_update(index_elements=keys, set_=added))
-
-
-def _number(day: date) -> int:
-    return day.year * 10_000 + day.month * 100 + day.day
-
-
-def _day(number: int) -> date:
-    return date(number // 10_000, number // 100 % 100, number % 100)

@@ -3,6 +3,7 @@ left of it is taken back."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,6 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
     insert,
     select,
+    update,
 )
 
 from whalefall.accounts.users import get_user
@@ -31,10 +33,12 @@ from whalefall.billing.transfers import (
     AccountKind,
     Transfer,
     TransferKind,
+    account_id,
     check_amount,
     check_note,
     ledger_accounts,
     lock_accounts,
+    move,
     move_once,
     open_account,
 )
@@ -69,6 +73,16 @@ class GrantRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class GrantPart:
+    """One posting of a grant that is given in several."""
+
+    amount_nanos: int
+    idempotency_key: str
+    reference: str
+    """What it is given for."""
+
+
+@dataclass(frozen=True, slots=True)
 class Grant:
     id: str
     user_id: str
@@ -93,12 +107,53 @@ def grant(conn: Connection, request: GrantRequest) -> Grant:
         raise InvalidRequestError("the grant would have expired before it was given")
     get_user(conn, request.user_id)
     # Whoever gives locks this account first, so that one key is never looked up by two at once.
-    expense = open_account(conn, AccountKind.PROMOTION_EXPENSE, request.currency, request.now)
-    lock_accounts(conn, [expense])
+    expense = lock_giving(conn, request.currency, request.now)
     made = _grant_by_key(conn, request.idempotency_key)
     if made is not None:
         return _same_or_refused(made, request)
     return _give(conn, request, expense)
+
+
+def lock_giving(conn: Connection, currency: Currency, now: datetime) -> str:
+    """Wait for whoever else is giving in this currency; the account that grants are paid from."""
+    expense = open_account(conn, AccountKind.PROMOTION_EXPENSE, currency, now)
+    lock_accounts(conn, [expense])
+    return expense
+
+
+def grant_in_parts(
+    conn: Connection, request: GrantRequest, parts: Sequence[GrantPart], reason: str
+) -> list[Transfer]:
+    """Give money as several postings that each name what they are for. Parts given later under the
+    same key of the grant are added to it. The caller holds `lock_giving` and gives no part twice:
+    the database refuses that."""
+    amount = sum(part.amount_nanos for part in parts)
+    assert amount == request.amount_nanos, "a grant is the sum of its parts"
+    expense = account_id(AccountKind.PROMOTION_EXPENSE, request.currency)
+    made = _grant_by_key(conn, request.idempotency_key)
+    if made is None:
+        account = _open_grant(conn, request)[1]
+    else:
+        account = made.ledger_account_id
+        grown = update(grants).where(grants.c.id == made.id)
+        conn.execute(grown.values(amount_nanos=grants.c.amount_nanos + amount))
+    movements = [
+        Transfer(
+            id=new_id("tr"),
+            kind=TransferKind.SINGLE,
+            debit_account_id=expense,
+            credit_account_id=account,
+            currency=request.currency,
+            amount_nanos=part.amount_nanos,
+            idempotency_key=part.idempotency_key,
+            reason=reason,
+            created_at=request.now,
+            reference=part.reference,
+        )
+        for part in parts
+    ]
+    move(conn, movements)
+    return movements
 
 
 def list_grants(conn: Connection, user_id: str) -> list[Grant]:
@@ -145,6 +200,27 @@ def _take_back(conn: Connection, account: str, currency: Currency, now: datetime
 
 
 def _give(conn: Connection, request: GrantRequest, expense: str) -> Grant:
+    grant_id, account = _open_grant(conn, request)
+    transfer = Transfer(
+        id=new_id("tr"),
+        kind=TransferKind.SINGLE,
+        debit_account_id=expense,
+        credit_account_id=account,
+        currency=request.currency,
+        amount_nanos=request.amount_nanos,
+        idempotency_key=f"grant:{request.idempotency_key}",
+        reason="grant",
+        created_at=request.now,
+        reference=grant_id,
+    )
+    move_once(conn, transfer)
+    given = _grant_by_key(conn, request.idempotency_key)
+    assert given is not None
+    return given
+
+
+def _open_grant(conn: Connection, request: GrantRequest) -> tuple[str, str]:
+    """The row and the empty account behind it: (grant id, account id)."""
     grant_id = new_id("grant")
     open_wallet(conn, request.user_id, request.currency, request.now)
     account = open_account(
@@ -168,22 +244,7 @@ def _give(conn: Connection, request: GrantRequest, expense: str) -> Grant:
         "expires_at": request.expires_at,
     }
     conn.execute(insert(grants).values(row))
-    transfer = Transfer(
-        id=new_id("tr"),
-        kind=TransferKind.SINGLE,
-        debit_account_id=expense,
-        credit_account_id=account,
-        currency=request.currency,
-        amount_nanos=request.amount_nanos,
-        idempotency_key=f"grant:{request.idempotency_key}",
-        reason="grant",
-        created_at=request.now,
-        reference=grant_id,
-    )
-    move_once(conn, transfer)
-    given = _grant_by_key(conn, request.idempotency_key)
-    assert given is not None
-    return given
+    return grant_id, account
 
 
 def _same_or_refused(made: Grant, request: GrantRequest) -> Grant:

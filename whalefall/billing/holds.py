@@ -55,6 +55,7 @@ holds = Table(
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),
     Column("resolved_at", Instant),
+    Column("api_key_id", Text),
     CheckConstraint("state IN ('open', 'posted', 'voided', 'expired')", name="state_known"),
     CheckConstraint("0 <= cost_nanos AND cost_nanos <= held_nanos", name="cost_within_hold"),
     CheckConstraint("held_nanos <= wanted_nanos", name="held_within_wanted"),
@@ -88,6 +89,8 @@ class Hold:
     created_at: datetime
     expires_at: datetime
     resolved_at: datetime | None = None
+    api_key_id: str | None = None
+    """The key whose budget it counts against while it is open."""
 
 
 def insert_hold(conn: Connection, made: Hold) -> bool:
@@ -225,6 +228,7 @@ def _hold_from_row(row: Row) -> Hold:
         created_at=instant_from_micros(row[9]),
         expires_at=instant_from_micros(row[10]),
         resolved_at=None if resolved_at is None else instant_from_micros(resolved_at),
+        api_key_id=row[12],
     )
 
 

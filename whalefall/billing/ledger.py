@@ -55,6 +55,7 @@ class HoldRequest:
     """Which server process answers for the hold."""
     now: datetime
     expires_at: datetime
+    api_key_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +183,7 @@ def hold(conn: Connection, request: HoldRequest) -> Hold:
         shortfall_nanos=0,
         created_at=request.now,
         expires_at=request.expires_at,
+        api_key_id=request.api_key_id,
     )
     if not insert_hold(conn, made):
         return _earlier_hold(conn, request, otherwise=AssertionError("the hold vanished"))

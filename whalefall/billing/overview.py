@@ -8,6 +8,7 @@ from datetime import date, timedelta
 
 from sqlalchemy import Connection, func, select
 
+from whalefall.base.days import day_from_number, number_from_day
 from whalefall.base.money import Currency
 from whalefall.billing.usage import usage_daily
 
@@ -43,12 +44,14 @@ def day_totals(conn: Connection, first: date, last: date) -> list[DayTotal]:
     keys = [usage_daily.c.day, usage_daily.c.model, usage_daily.c.currency]
     query = (
         select(*keys, *sums)
-        .where(usage_daily.c.day.between(_number(first), _number(last)))
+        .where(usage_daily.c.day.between(number_from_day(first), number_from_day(last)))
         .group_by(*keys)
         .order_by(*keys)
     )
     return [
-        DayTotal(_day(row[0]), row[1], Currency(row[2]), *(int(value) for value in row[3:]))
+        DayTotal(
+            day_from_number(row[0]), row[1], Currency(row[2]), *(int(value) for value in row[3:])
+        )
         for row in map(tuple, conn.execute(query))
     ]
 
@@ -78,14 +81,6 @@ class DayTotalsCache:
 def num_active_users(conn: Connection, first: date, last: date) -> int:
     """Users with at least one charged request in those days."""
     query = select(func.count(func.distinct(usage_daily.c.user_id))).where(
-        usage_daily.c.day.between(_number(first), _number(last))
+        usage_daily.c.day.between(number_from_day(first), number_from_day(last))
     )
     return int(conn.execute(query).scalar_one())
-
-
-def _number(day: date) -> int:
-    return day.year * 10_000 + day.month * 100 + day.day
-
-
-def _day(number: int) -> date:
-    return date(number // 10_000, number // 100 % 100, number % 100)

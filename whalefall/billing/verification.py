@@ -9,13 +9,14 @@ from datetime import UTC
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, and_, func, select
 
 from whalefall.base.money import MAX_AMOUNT_NANOS, Currency
 from whalefall.billing.grants import grants
 from whalefall.billing.holds import HoldState, holds
 from whalefall.billing.price_versions import registered_prices
 from whalefall.billing.pricing import Price, TokenCounts, cost_nanos
+from whalefall.billing.rerating import corrections
 from whalefall.billing.transfers import (
     CUSTOMER_KINDS,
     AccountKind,
@@ -81,7 +82,8 @@ def verify(conn: Connection) -> VerifyReport:
     - every account's counters equal the replay of its transfers, and no customer is overdrawn;
     - every transfer stays within one currency, and resolves at most one pending one, once;
     - every hold's transfers add up to it and ended as it did;
-    - every grant was given by one transfer of its amount;
+    - every grant is the sum of the transfers that gave it;
+    - every correction was given by a transfer that names its request, and none exceeds its charge;
     - what was used equals what was earned, per request, user and currency, at the stored price;
     - the daily sums equal the records.
     """
@@ -96,6 +98,7 @@ def verify(conn: Connection) -> VerifyReport:
     differences += _check_currencies(accounts)
     differences += _check_holds(conn, accounts)
     differences += _check_grants(conn)
+    differences += _check_corrections(conn)
     sums = _UsageSums({}, {})
     differences += _check_usage(conn, sums)
     differences += _check_days(conn, sums.by_day)
@@ -323,15 +326,50 @@ def _sum(rows: list[AnyRow]) -> int:
 
 
 def _check_grants(conn: Connection) -> Iterator[Difference]:
+    """A grant is the sum of what was moved to its account."""
+    moved = func.coalesce(func.sum(transfers.c.amount_nanos), 0)
+    is_its = and_(
+        transfers.c.credit_account_id == grants.c.ledger_account_id,
+        transfers.c.kind == TransferKind.SINGLE.value,
+    )
+    query = (
+        select(grants.c.id, grants.c.amount_nanos, moved)
+        .join(transfers, is_its, isouter=True)
+        .group_by(grants.c.id, grants.c.amount_nanos)
+    )
+    for grant, amount, given in _stream(conn, query):
+        if given != amount:
+            yield Difference("grant", grant, str(given), str(amount))
+
+
+def _check_corrections(conn: Connection) -> Iterator[Difference]:
+    """Each names its request in a posting of its amount, and no request was credited more than it
+    was charged."""
     query = select(
-        grants.c.id, grants.c.amount_nanos, transfers.c.amount_nanos, transfers.c.credit_account_id
-    ).add_columns(grants.c.ledger_account_id)
-    key = "grant:" + grants.c.idempotency_key
-    joined = query.join(transfers, transfers.c.idempotency_key == key, isouter=True)
-    for grant, amount, moved, credited, account in _stream(conn, joined):
-        if (moved, credited) != (amount, account):
-            expected, found = f"{amount} to {account}", f"{moved} to {credited}"
-            yield Difference("grant", grant, expected, found)
+        corrections.c.request_id,
+        corrections.c.amount_nanos,
+        transfers.c.amount_nanos,
+        transfers.c.reference,
+        ledger_accounts.c.user_id,
+        corrections.c.user_id,
+    )
+    joined = query.join(transfers, transfers.c.id == corrections.c.transfer_id, isouter=True).join(
+        ledger_accounts, ledger_accounts.c.id == transfers.c.credit_account_id, isouter=True
+    )
+    for request, amount, moved, reference, receiver, user in _stream(conn, joined):
+        if (moved, reference, receiver) != (amount, request, user):
+            expected, found = f"{amount} to {user}", f"{moved} to {receiver} for {reference}"
+            yield Difference("correction", request, expected, found)
+    charged = usage_records.c.granted_nanos + usage_records.c.paid_nanos
+    credited = func.sum(corrections.c.amount_nanos)
+    too_much = (
+        select(usage_records.c.request_id, charged, credited)
+        .join(corrections, corrections.c.request_id == usage_records.c.request_id)
+        .group_by(usage_records.c.request_id, charged)
+        .having(credited > charged)
+    )
+    for request, paid, back in conn.execute(too_much):
+        yield Difference("correction", request, f"at most {paid}", str(back))
 
 
 @dataclass(frozen=True, slots=True)

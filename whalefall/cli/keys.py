@@ -15,8 +15,11 @@ from whalefall.accounts.api_keys import (
     list_api_keys,
     revoke_api_key,
 )
+from whalefall.accounts.key_rules import checked_rules
 from whalefall.base.clock import SystemClock
 from whalefall.base.errors import PlatformError
+from whalefall.base.money import nanos_from_text, text_from_nanos
+from whalefall.cli.audited import Deed, run_audited
 from whalefall.cli.output import (
     AsJSON,
     DataDir,
@@ -45,22 +48,33 @@ def create(
     concurrency: Annotated[
         int | None, typer.Option(help="At most so many requests at a time.")
     ] = None,
+    models: Annotated[str, typer.Option(help="Only these models, with commas between.")] = "",
+    networks: Annotated[
+        str, typer.Option(help="Only from these addresses or networks, e.g. 10.0.0.0/8.")
+    ] = "",
+    monthly_budget: Annotated[
+        str | None, typer.Option(help="At most this amount a UTC month, in the owner's currency.")
+    ] = None,
     data_dir: DataDir = None,
     as_json: AsJSON = False,
 ) -> None:
     """Create a key and print it. It cannot be shown again."""
     with open_database(data_dir) as database:
         try:
-            key, secret = database.run(
+            budget = None if monthly_budget is None else nanos_from_text(monthly_budget)
+            key, secret = run_audited(
+                database,
+                Deed("api_key.created", lambda made: made[0].id, name),
                 create_api_key,
                 user_id=user_by_email(database, user).id,
                 name=name,
                 now=SystemClock().now(),
                 expires_at=instant_from_text(expires) if expires else None,
                 limits=KeyLimits(rpm, tpm, concurrency),
+                rules=checked_rules(models, networks, budget),
             )
-        except PlatformError as error:
-            fail(error.message)
+        except (PlatformError, ValueError) as error:
+            fail(str(error))
     if as_json:
         write_json({"api_key": secret, **_row(key)})
     else:
@@ -89,7 +103,8 @@ def revoke(
     """Revoke a key. The next call with it is refused."""
     with open_database(data_dir) as database:
         try:
-            key = database.run(revoke_api_key, key_id, SystemClock().now())
+            revoked = Deed[APIKey]("api_key.revoked", lambda key: key.id)
+            key = run_audited(database, revoked, revoke_api_key, key_id, SystemClock().now())
         except PlatformError as error:
             fail(error.message)
     write_record("API key", _row(key), as_json=as_json)
@@ -108,7 +123,14 @@ def _row(key: APIKey) -> dict[str, str | int | None]:
         "rpm": key.limits.requests_per_minute,
         "tpm": key.limits.tokens_per_minute,
         "concurrency": key.limits.concurrency,
+        "models": ", ".join(key.rules.models) or None,
+        "networks": ", ".join(key.rules.networks) or None,
+        "monthly_budget": _amount(key.rules.monthly_nanos),
     }
+
+
+def _amount(nanos: int | None) -> str | None:
+    return None if nanos is None else text_from_nanos(nanos)
 
 
 def _text(instant: datetime | None) -> str | None:

@@ -8,6 +8,7 @@ import typer
 
 from whalefall.base.errors import PlatformError
 from whalefall.cli import (
+    bench,
     db,
     doctor,
     keys,
@@ -38,6 +39,7 @@ app.add_typer(prices.app, name="prices")
 app.add_typer(usage.app, name="usage")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(model.app, name="model")
+app.add_typer(bench.app, name="bench")
 app.add_typer(db.app, name="db")
 app.command()(doctor.doctor)
 

@@ -12,9 +12,11 @@ from whalefall.base.db import Database
 from whalefall.base.errors import PlatformError
 from whalefall.base.ids import new_id
 from whalefall.base.money import Currency, nanos_from_text, text_from_nanos
-from whalefall.billing.grants import GrantRequest
+from whalefall.billing.grants import Grant, GrantRequest
 from whalefall.billing.grants import grant as give
 from whalefall.billing.ledger import Deposit, balance, deposit
+from whalefall.billing.transfers import Transfer
+from whalefall.cli.audited import Deed, run_audited
 from whalefall.cli.output import (
     AsJSON,
     DataDir,
@@ -64,7 +66,8 @@ def grant(
             expires_at=expires_at,
         )
         try:
-            made = database.run(give, request)
+            deed = Deed[Grant]("balance.granted", lambda grant: grant.user_id, f"{amount} {reason}")
+            made = run_audited(database, deed, give, request)
         except PlatformError as error:
             fail(error.message)
         record = {
@@ -99,7 +102,8 @@ def top_up(
             now=SystemClock().now(),
         )
         try:
-            made = database.run(deposit, request)
+            deed = Deed[Transfer]("balance.topped_up", lambda _: user.id, f"{amount} {reference}")
+            made = run_audited(database, deed, deposit, request)
         except PlatformError as error:
             fail(error.message)
         record: dict[str, str | None] = {

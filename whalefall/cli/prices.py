@@ -1,17 +1,38 @@
-"""`whalefall prices show`: what tokens cost, now and before."""
+"""`whalefall prices …`: what tokens cost, now and before, and rating the past again."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 
 import typer
 
+from whalefall.app import load_prices
 from whalefall.base.clock import SystemClock
-from whalefall.base.money import Currency
+from whalefall.base.errors import PlatformError
+from whalefall.base.ids import new_id
+from whalefall.base.money import Currency, text_from_nanos
 from whalefall.billing.price_book import ListedPrice, PriceBook
 from whalefall.billing.pricing import text_from_micros
-from whalefall.cli.output import AsJSON, write_rows
+from whalefall.billing.rerating import (
+    Proposal,
+    RatingRange,
+    RatingRule,
+    Run,
+    apply_corrections,
+    batches,
+    propose,
+)
+from whalefall.cli.output import (
+    AsJSON,
+    DataDir,
+    fail,
+    open_database,
+    settings_from,
+    write_record,
+    write_rows,
+)
+from whalefall.cli.users import user_by_email
 
 app = typer.Typer(help="Prices per million tokens.", no_args_is_help=True)
 
@@ -25,7 +46,7 @@ def show(
 ) -> None:
     """Show the prices in force; with --all the whole list."""
     now = SystemClock().now()
-    book = PriceBook.load()
+    book = load_prices(settings_from())
     rows = [
         _row(entry, is_current=_is_current(book, entry, now))
         for entry in book.listed(model)
@@ -34,6 +55,49 @@ def show(
     if not history:
         rows = [row for row in rows if row["current"]]
     write_rows("Prices per million tokens", rows, as_json=as_json)
+
+
+@app.command()
+def rerate(
+    first: Annotated[str, typer.Option(help="First day (UTC), e.g. 2026-05-13.")],
+    last: Annotated[str, typer.Option(help="Last day (UTC), included.")],
+    user: Annotated[str | None, typer.Option(help="Only this user's requests.")] = None,
+    model: Annotated[str | None, typer.Option(help="Only this model, as billed.")] = None,
+    price: Annotated[str, typer.Option(help="A price of the list; else what it says now.")] = "",
+    hit_percent: Annotated[int, typer.Option(help="Cached share of prompts, at least.")] = 0,
+    apply: Annotated[bool, typer.Option(help="Credit the difference.")] = False,
+    reason: Annotated[str, typer.Option(help="Shown to the users.")] = "correction",
+    data_dir: DataDir = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Work out again what past requests cost; a dry run unless --apply is given."""
+    now = SystemClock().now()
+    with open_database(data_dir) as database:
+        owner = user_by_email(database, user).id if user else None
+        book = load_prices(settings_from(data_dir=data_dir))
+        try:
+            span = RatingRange(date.fromisoformat(first), date.fromisoformat(last), owner, model)
+            rule = RatingRule(price, hit_percent)
+            proposal = database.run_read(propose, book, span, rule)
+            run = Run(new_id("rerating"), reason, now, None)
+            for batch in batches(proposal.corrections) if apply else ():
+                database.run(apply_corrections, run, batch)
+        except (PlatformError, ValueError) as error:
+            fail(str(error))
+    record = {
+        "run": run.run_id if apply else None,
+        "requests": proposal.num_requests,
+        "corrected": len(proposal.corrections),
+        **{f"credit_{name.value}": _credit(proposal, name) for name in Currency},
+        "paid_too_little": proposal.num_dearer,
+        "without_price": proposal.num_unpriced,
+    }
+    write_record("Re-rating" if apply else "Re-rating (dry run)", record, as_json=as_json)
+
+
+def _credit(proposal: Proposal, currency: Currency) -> str:
+    nanos = [each.credit_nanos for each in proposal.corrections if each.currency is currency]
+    return text_from_nanos(sum(nanos), 9)
 
 
 def _is_current(book: PriceBook, entry: ListedPrice, now: datetime) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import ipaddress
 import socket
 import sys
 from collections.abc import Callable
@@ -16,14 +16,21 @@ import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlalchemy import Connection
+from starlette.types import ASGIApp
 from typing_extensions import override
 
 from whalefall.accounts.api_keys import create_api_key
 from whalefall.accounts.passwords import hash_password
-from whalefall.accounts.users import create_user, list_users
+from whalefall.accounts.signup import (
+    admins_with_generated_password,
+    create_first_admin,
+    generated_password,
+)
+from whalefall.accounts.users import list_users
 from whalefall.api.connection import BoundedConnection
 from whalefall.app import RunningPlatform, start_platform
 from whalefall.base.clock import Clock, SystemClock
+from whalefall.base.db import Database, upgrade
 from whalefall.base.errors import PlatformError
 from whalefall.base.log import configure_logging
 from whalefall.base.money import Currency, nanos_from_text
@@ -62,6 +69,7 @@ def serve(
     configure_logging(settings.log_level, human=sys.stderr.isatty())
     if not settings.model_dir.is_dir():
         fail(f"there is no model in {settings.model_dir}; name one with --model-dir")
+    refuse_exposure(settings)
     try:
         uvloop.run(_serve(settings))
     except (EngineError, PlatformError, SettingsError, OSError) as error:
@@ -91,20 +99,20 @@ async def _serve(settings: Settings) -> None:
 
 
 def first_start(conn: Connection, clock: Clock) -> Welcome | None:
-    """On an empty database: an admin with a generated password, a grant and a first API key.
-    None when there are users already."""
+    """On an empty database: an admin with a generated password, which must be changed at the first
+    sign-in, a grant and a first API key. None when there are users already."""
     if list_users(conn, limit=1):
         return None
     now = clock.now()
-    password = secrets.token_urlsafe(12)
-    admin = create_user(
+    password = generated_password()
+    admin = create_first_admin(
         conn,
         email=ADMIN_EMAIL,
-        now=now,
-        currency=Currency.CNY,
-        is_admin=True,
         password_hash=hash_password(password),
+        currency=Currency.CNY,
+        now=now,
     )
+    assert admin is not None, "there was nobody a moment ago"
     request = GrantRequest(
         user_id=admin.id,
         currency=Currency.CNY,
@@ -117,6 +125,36 @@ def first_start(conn: Connection, clock: Clock) -> Welcome | None:
     grant(conn, request)
     _, api_key = create_api_key(conn, user_id=admin.id, name=FIRST_KEY_NAME, now=now)
     return Welcome(admin.email, password, api_key)
+
+
+def refuse_exposure(settings: Settings) -> None:
+    """Ends the command when strangers could reach a console whose operator's password was printed
+    on a terminal, or whose operator does not exist yet."""
+    if is_loopback(settings.host):
+        return
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    upgrade(settings.resolved_database_url)
+    with Database.open(settings.resolved_database_url) as database:
+        exposed = database.run_read(_exposed_admins)
+    if exposed:
+        fail(
+            f"not listening on {settings.host}: {exposed} has no password of their own. Set one "
+            "with `whalefall users password EMAIL`, or start on 127.0.0.1 first and sign in"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _exposed_admins(conn: Connection) -> str:
+    """Who must not be reachable yet; empty when all is well."""
+    if not list_users(conn, limit=1):
+        return "the operator, who would be made now,"
+    return ", ".join(admin.email for admin in admins_with_generated_password(conn))
 
 
 class _Server(uvicorn.Server):
@@ -137,18 +175,25 @@ async def _listen(settings: Settings, platform: RunningPlatform, welcome: Welcom
     def greet(port: int) -> None:
         _print_welcome(settings, port, welcome)
 
-    config = uvicorn.Config(
-        platform.application,
+    await _Server(server_config(settings, platform.application), greet).serve()
+
+
+def server_config(settings: Settings, application: ASGIApp) -> uvicorn.Config:
+    """Whose X-Forwarded-For is believed is said here, and not left to the server's own idea of it,
+    which trusts everyone on this machine."""
+    return uvicorn.Config(
+        application,
         host=settings.host,
         port=settings.port,
         http=BoundedConnection,
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
         timeout_keep_alive=75,
         timeout_graceful_shutdown=30,
     )
-    await _Server(config, greet).serve()
 
 
 def _print_welcome(settings: Settings, port: int, welcome: Welcome | None) -> None:
@@ -159,12 +204,14 @@ def _print_welcome(settings: Settings, port: int, welcome: Welcome | None) -> No
         "Whalefall is serving.",
         "",
         f"  API      {url}   (as base_url of the OpenAI SDK)",
+        f"  Console  {url}",
         f"  Data     {settings.data_dir}",
     ]
     if welcome:
         lines += [
             f"  API key  {welcome.api_key}   (shown once; it can spend {FIRST_GRANT} CNY)",
-            f"  Admin    {welcome.admin_email}, password {welcome.admin_password}   (shown once)",
+            f"  Admin    {welcome.admin_email}, password {welcome.admin_password}   "
+            "(shown once; the first sign-in asks for another)",
         ]
     else:
         lines.append("  API key  make one: whalefall keys create --user EMAIL --name NAME")

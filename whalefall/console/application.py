@@ -5,8 +5,9 @@ from __future__ import annotations
 from starlette.routing import Route
 
 from whalefall.console.context import ConsoleContext, build_console
-from whalefall.console.operator import overview, records, users
+from whalefall.console.operator import models, overview, records, rerating, users
 from whalefall.console.pages import (
+    announcements,
     api_keys,
     billing,
     chat,
@@ -63,10 +64,13 @@ def all_views() -> tuple[View, ...]:
         *chat.VIEWS,
         *playground.VIEWS,
         *tickets.VIEWS,
+        *announcements.VIEWS,
         *status.VIEWS,
         *overview.VIEWS,
+        *models.VIEWS,
         *users.VIEWS,
         *records.VIEWS,
+        *rerating.VIEWS,
     )
 
 
@@ -82,7 +86,9 @@ def all_actions() -> tuple[Action, ...]:
         *profile.ACTIONS,
         *chat.ACTIONS,
         *tickets.ACTIONS,
+        *announcements.ACTIONS,
         *users.ACTIONS,
+        *rerating.ACTIONS,
     )
 
 

@@ -11,14 +11,12 @@ from datetime import datetime
 import structlog
 from sqlalchemy import Connection
 
-from whalefall.accounts.profiles import Profile, profiles_with_alert, set_profile
+from whalefall.accounts.profiles import get_profile, set_profile
 from whalefall.accounts.throttles import sweep_throttles
-from whalefall.accounts.users import User, get_user
 from whalefall.base.clock import Clock
 from whalefall.base.db import Database
-from whalefall.base.errors import PlatformError
-from whalefall.base.mail import queue_mail
-from whalefall.billing.ledger import balance
+from whalefall.base.mail import queue_mail, sweep_mails
+from whalefall.billing.alerts import Crossing, crossings
 from whalefall.console.language import Catalog, Language, load_catalogs
 from whalefall.console.letters import low_balance_letter
 from whalefall.console.rendering import money
@@ -33,46 +31,39 @@ async def run_chores(database: Database, clock: Clock) -> None:
     catalogs = load_catalogs()
     while True:
         try:
-            await database.write(do_chores, catalogs, clock.now())
-        except PlatformError as error:
-            log.warning("the console's chores failed; they are tried again", reason=error.message)
+            await do_chores(database, catalogs, clock.now())
+        except Exception:
+            log.exception("the console's chores failed; they are tried again")
         await asyncio.sleep(INTERVAL_SECONDS)
 
 
-def do_chores(conn: Connection, catalogs: Mapping[Language, Catalog], now: datetime) -> int:
-    """One round; how many letters were written."""
+async def do_chores(database: Database, catalogs: Mapping[Language, Catalog], now: datetime) -> int:
+    """One round; how many letters were written. Everybody's balance is looked at by a reader, so
+    that no request waits for it; only what has changed is written."""
+    await database.write(_sweep, now)
+    crossed = await database.read(crossings, now)
+    return sum([await database.write(_note, each, catalogs, now) for each in crossed])
+
+
+def _sweep(conn: Connection, now: datetime) -> None:
     sweep_throttles(conn, now)
-    return sum(_alert(conn, profile, catalogs, now) for profile in profiles_with_alert(conn))
+    sweep_mails(conn, now)
 
 
-def _alert(
-    conn: Connection, profile: Profile, catalogs: Mapping[Language, Catalog], now: datetime
+def _note(
+    conn: Connection, crossing: Crossing, catalogs: Mapping[Language, Catalog], now: datetime
 ) -> bool:
     """Write once when the balance falls below the threshold, and again only after it has been
-    above it in between."""
-    assert profile.alert_nanos is not None
-    user = get_user(conn, profile.user_id)
-    left = balance(conn, user.id, user.currency, now).total_nanos
-    is_low = left < profile.alert_nanos
-    if is_low == (profile.alert_sent_at is not None):
+    above it in between; whether a letter was written."""
+    profile = get_profile(conn, crossing.user_id)
+    is_news = crossing.is_low == (profile.alert_sent_at is None)
+    if not is_news or profile.alert_nanos != crossing.threshold_nanos:
         return False
-    set_profile(conn, replace(profile, alert_sent_at=now if is_low else None))
-    if is_low:
-        _write(conn, user, profile, catalogs, left, now)
-    return is_low
-
-
-def _write(
-    conn: Connection,
-    user: User,
-    profile: Profile,
-    catalogs: Mapping[Language, Catalog],
-    left_nanos: int,
-    now: datetime,
-) -> None:
-    is_chinese = profile.language == Language.CHINESE.value
-    catalog = catalogs[Language.CHINESE if is_chinese else Language.ENGLISH]
-    assert profile.alert_nanos is not None
-    threshold = money(profile.alert_nanos, user.currency)
-    letter = low_balance_letter(catalog, user.email, money(left_nanos, user.currency), threshold)
-    queue_mail(conn, letter, now)
+    set_profile(conn, replace(profile, alert_sent_at=now if crossing.is_low else None))
+    if crossing.is_low:
+        is_chinese = crossing.language == Language.CHINESE.value
+        catalog = catalogs[Language.CHINESE if is_chinese else Language.ENGLISH]
+        left = money(crossing.left_nanos, crossing.currency)
+        threshold = money(crossing.threshold_nanos, crossing.currency)
+        queue_mail(conn, low_balance_letter(catalog, crossing.email, left, threshold), now)
+    return crossing.is_low

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from whalefall.accounts.signup import EmailDomainRule
@@ -12,11 +12,18 @@ from whalefall.base.db import Database
 from whalefall.billing.overview import DayTotalsCache
 from whalefall.billing.price_book import PriceBook
 from whalefall.console.assets import Assets
+from whalefall.console.chat_turn import ChatTurn
 from whalefall.console.language import Catalog, Language, load_catalogs
 from whalefall.console.markdown import MarkdownRenderer
 from whalefall.console.passwords import PasswordWorker
 from whalefall.console.rendering import Renderer
+from whalefall.serving.backends import Backend
+from whalefall.serving.generation import ServingLimits
 from whalefall.serving.platform import Platform
+
+
+async def nothing_to_tell() -> None:
+    """Nobody enforces limits here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,13 @@ class ConsoleContext:
     """The served model's tokeniser, for the price calculator."""
     shows_outbox: bool = True
     """No mail transport is set up: letters wait in the operator's outbox, and pages say so."""
+    is_demonstration: bool = False
+    """The embedded model is served: pages say plainly that it is for demonstration only."""
+    backends: Callable[[], tuple[Backend, ...]] = tuple
+    """The engines with their load now, for the operator."""
+    serving_limits: ServingLimits | None = None
+    limits_changed: Callable[[], Awaitable[None]] = nothing_to_tell
+    """Called when an account's limits were set, so that they are in force at once."""
 
     @property
     def is_https(self) -> bool:
@@ -54,6 +68,8 @@ class Console:
     day_totals: DayTotalsCache
     tasks: set[asyncio.Task[None]]
     """Answers being generated; each leaves by itself when it is stored."""
+    turns: dict[str, ChatTurn]
+    """The same by conversation, for whoever wants to stop one."""
 
 
 def build_console(context: ConsoleContext) -> Console:
@@ -62,5 +78,13 @@ def build_console(context: ConsoleContext) -> Console:
     markdown = MarkdownRenderer()
     renderer = Renderer(catalogs, assets, markdown)
     return Console(
-        context, catalogs, assets, renderer, PasswordWorker(), markdown, DayTotalsCache(), set()
+        context=context,
+        catalogs=catalogs,
+        assets=assets,
+        renderer=renderer,
+        passwords=PasswordWorker(),
+        markdown=markdown,
+        day_totals=DayTotalsCache(),
+        tasks=set(),
+        turns={},
     )

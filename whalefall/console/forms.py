@@ -21,6 +21,7 @@ BODY_BYTES_MAX = 512 * 1024
 NUM_FIELDS_MAX = 100
 FIELD_LENGTH_MAX = 256 * 1024
 CSRF_FIELD = "csrf"
+ODD_FIELDS = mark("Please check what you entered and try again.")
 
 F = TypeVar("F", bound=msgspec.Struct)
 
@@ -84,13 +85,15 @@ async def read_json(request: Request) -> dict[str, Any]:
 
 def fields_from(values: Mapping[str, Any], kind: type[F], *, is_strict: bool) -> F:
     """Fields that are not asked for are ignored, so that none can be set by guessing its name.
-    InvalidRequestError when one is missing or odd."""
+    InvalidRequestError when one is missing or odd, or holds a NUL, which no database text can."""
+    if any("\0" in value for value in values.values() if isinstance(value, str)):
+        raise RefusedError(ODD_FIELDS)
     try:
         return msgspec.convert(values, kind, strict=is_strict)
     except msgspec.ValidationError as error:
         if is_strict:
             raise InvalidRequestError(str(error)) from None
-        raise RefusedError(mark("Please check what you entered and try again.")) from None
+        raise RefusedError(ODD_FIELDS) from None
 
 
 def _has_type(request: Request, expected: str) -> bool:

@@ -12,6 +12,8 @@ from typing_extensions import override
 
 LINK_SCHEMES = ("http", "https", "mailto")
 TEXT_LENGTH_MAX = 400_000
+FIRST_CHINESE = "\u2e80"
+"""From here on the characters are written without spaces between them."""
 
 
 class _Markdown(MarkdownIt):
@@ -41,8 +43,11 @@ class MarkdownRenderer:
         """One piece of HTML per top-level block, so that a growing text changes only its end."""
         env: dict[str, object] = {}
         tokens = self._markdown.parse(text[:TEXT_LENGTH_MAX], env)
-        if not self._is_own_text:
-            for token in tokens:
+        for token in tokens:
+            _align_by_class(token)
+            if self._is_own_text:
+                _join_chinese_lines(token.children or ())
+            else:
                 _mark_links(token.children or ())
         return [
             self._markdown.renderer.render(group, self._markdown.options, env)
@@ -59,6 +64,23 @@ def _mark_links(tokens: Sequence[Token]) -> None:
         if token.type == "link_open":
             token.attrSet("rel", "noopener noreferrer nofollow")
             token.attrSet("target", "_blank")
+
+
+def _join_chinese_lines(tokens: Sequence[Token]) -> None:
+    """A line that ends in the source is no space between two Chinese characters."""
+    for before, line_end, after in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        if line_end.type != "softbreak":
+            continue
+        left, right = before.content[-1:], after.content[:1]
+        if min(left or "a", right or "a") >= FIRST_CHINESE:
+            line_end.type, line_end.content = "text", ""
+
+
+def _align_by_class(token: Token) -> None:
+    """A column's alignment comes as an inline style, which our pages forbid."""
+    style = token.attrs.pop("style", None)
+    if style is not None:
+        token.attrSet("class", f"align-{str(style).removeprefix('text-align:')}")
 
 
 def _top_level_groups(tokens: Sequence[Token]) -> list[list[Token]]:

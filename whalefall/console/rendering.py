@@ -25,6 +25,7 @@ PLATFORM_LINKS = (
     ("/playground", mark("Playground")),
     ("/pricing", mark("Pricing")),
     ("/help", mark("Help")),
+    ("/news", mark("News")),
     ("/status", mark("Status")),
     ("/tickets", mark("Tickets")),
 )
@@ -32,6 +33,9 @@ OPERATOR_LINKS = (
     ("/operator/overview", mark("Overview")),
     ("/operator/users", mark("Users")),
     ("/operator/tickets", mark("All tickets")),
+    ("/operator/models", mark("Models")),
+    ("/operator/announcements", mark("Announcements")),
+    ("/operator/rerating", mark("Re-rating")),
     ("/operator/outbox", mark("Outbox")),
     ("/operator/audit", mark("Audit log")),
 )
@@ -74,6 +78,10 @@ def _environment(catalog: Catalog, assets: Assets, markdown: MarkdownRenderer) -
         count_bars=count_bars,
         money_figures=money_figures,
         count_figures=count_figures,
+        percent_bars=percent_bars,
+        slot_bars=slot_bars,
+        speed_bars=speed_bars,
+        speed_figures=speed_figures,
         has_value=has_value,
         column_tip=column_tip,
         markdown=lambda text: Markup(markdown.html(text)),  # noqa: S704 - it is made to be safe
@@ -123,6 +131,32 @@ def money_bars(days: Sequence[date], series: Sequence[Series], currency: Currenc
 
 def count_bars(days: Sequence[date], series: Sequence[Series]) -> BarChart:
     return stacked_bars(_day_labels(days), series, count)
+
+
+def percent_bars(days: Sequence[date], series: Sequence[Series]) -> BarChart:
+    """Of tenths of a percent."""
+    return stacked_bars(_day_labels(days), series, lambda tenths: f"{tenths / 10:.1f}%")
+
+
+def slot_bars(slots: Sequence[datetime], series: Sequence[Series]) -> BarChart:
+    return stacked_bars([slot.strftime("%H:%M") for slot in slots], series, count)
+
+
+def speed_bars(slots: Sequence[datetime], series: Sequence[Series]) -> BarChart:
+    """Of thousandths of a token per second."""
+    return stacked_bars([slot.strftime("%H:%M") for slot in slots], series, speed)
+
+
+def speed_figures(series: Sequence[Series]) -> list[tuple[str, str]]:
+    """Each name with its mean over the slots in which something was generated."""
+    return [
+        (each.name, speed(each.total // max(1, sum(value > 0 for value in each.values))))
+        for each in series
+    ]
+
+
+def speed(milli: int) -> str:
+    return f"{milli / 1000:,.1f}"
 
 
 def money_figures(series: Sequence[Series], currency: Currency) -> list[tuple[str, str]]:

@@ -63,6 +63,10 @@ NOTICES = {
     "ticket_replied": mark("Your reply has been added."),
     "ticket_closed": mark("The ticket has been closed."),
     "conversation_deleted": mark("The conversation has been deleted."),
+    "conversation_renamed": mark("The conversation has a new title."),
+    "announced": mark("The announcement is published."),
+    "withdrawn": mark("The announcement is withdrawn."),
+    "limits_set": mark("The limits are in force."),
 }
 
 Load = Callable[[Visit, Any], Awaitable[Any]]
@@ -91,6 +95,8 @@ class Action:
     then: str | Respond = ""
     """Where a browser goes afterwards, or how it is answered; empty: the view with the result."""
     standing: Standing = Standing.SIGNED_IN
+    keeps_fields: bool = False
+    """What was typed stays in the form beside the result."""
     is_call_only: bool = False
     """There is no form for it: a script on the page makes the JSON call."""
 
@@ -164,7 +170,7 @@ def action_routes(console: Console, action: Action) -> list[Route]:
             return error_page(visit, error)
         except PlatformError as error:
             return await _shown_again(visit, action, error, typed)
-        return await _answered(visit, action, result)
+        return await _answered(visit, action, result, typed)
 
     async def call(request: Request) -> Response:
         visit = await open_visit(console, request)
@@ -297,7 +303,9 @@ async def _shown_again(
         return error_page(visit, error)
 
 
-async def _answered(visit: Visit, action: Action, result: object) -> Response:
+async def _answered(
+    visit: Visit, action: Action, result: object, typed: Mapping[str, str]
+) -> Response:
     if callable(action.then):
         response = action.then(visit, result)
         secure(response, visit)
@@ -305,7 +313,8 @@ async def _answered(visit: Visit, action: Action, result: object) -> Response:
     if action.then:
         return redirect(visit, action.then.format_map(visit.request.path_params))
     try:
-        return await show(visit, action.view, Showing(result=result))
+        kept = typed if action.keeps_fields else {}
+        return await show(visit, action.view, Showing(result=result, typed=kept))
     except PlatformError as error:
         return error_page(visit, error)
 

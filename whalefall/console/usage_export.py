@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ AMOUNT_COLUMNS = (
 )
 COST_COLUMNS = ("user_id", "utc_date", "model", "wallet_type", "cost", "currency")
 FIRST_YEAR, LAST_YEAR = 2000, 2999
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_FORMULA = re.compile(r"""(^|[;,\t\r\n][\s"']*|["'][;,\t])(?=\s*[=+\-@＝＋－＠]|^[\t\r\n])""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +146,9 @@ def csv_bytes(lines: Iterable[Sequence[str]]) -> bytes:
 
 
 def _inert(field: str) -> str:
-    """A field that a spreadsheet would run as a formula gets an apostrophe before it."""
-    return f"'{field}" if field.startswith(_FORMULA_STARTS) else field
+    """Where a spreadsheet would begin a formula, at the start of the field or behind something it
+    may take for the end of a cell, an apostrophe comes first."""
+    return _FORMULA.sub(r"\1'", field)
 
 
 def _compact(day: date) -> str:

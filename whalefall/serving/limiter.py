@@ -1,6 +1,7 @@
 """Who has to slow down. There is no fixed limit: it depends on the engine's load and on how much
 an account has used lately, so that heavy accounts are asked to wait first and everyone is told
-that the service is busy only when it is saturated. A key may carry fixed limits of its own.
+that the service is busy only when it is saturated. A key may carry fixed limits of its own, and an
+account too, over all its keys.
 
 All state is in this process and bounded; the clock is handed in. Knows no engine and no wire."""
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from whalefall.accounts.api_keys import NO_LIMITS, Caller, KeyLimits
@@ -45,8 +47,8 @@ class _Account:
 
 
 @dataclass(slots=True)
-class _Key:
-    """The last minute of one key that has limits."""
+class _Window:
+    """The last minute of one key or account that has limits."""
 
     num_running: int = 0
     requests: deque[float] = field(default_factory=deque)
@@ -65,7 +67,8 @@ class Ticket:
     """A request that was let in; give it back with `Limiter.leave`."""
 
     user_id: str
-    api_key_id: str
+    limited: tuple[str, ...] = ()
+    """The ids of the key and the account, as far as they have limits."""
     has_left: bool = False
 
 
@@ -74,22 +77,31 @@ class Limiter:
         self._clock = clock
         self._queue_length_max = queue_length_max
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
-        self._keys: dict[str, _Key] = {}
+        self._windows: dict[str, _Window] = {}
+        self._account_limits: Mapping[str, KeyLimits] = {}
+
+    def set_account_limits(self, limits: Mapping[str, KeyLimits]) -> None:
+        """By user id; accounts that are not named have none."""
+        self._account_limits = limits
 
     def enter(self, caller: Caller, load: EngineLoad, num_prompt_tokens: int) -> Ticket:
         """Let a request in or raise RateLimitedError (this caller) or OverloadedError (all)."""
         now = self._clock.monotonic()
-        self._check_key(caller.api_key_id, caller.limits, now, num_prompt_tokens)
+        account_limits = self._account_limits.get(caller.user_id, NO_LIMITS)
+        limits = {caller.api_key_id: caller.limits, caller.user_id: account_limits}
+        limited = tuple(name for name, each in limits.items() if each != NO_LIMITS)
+        for name in limited:
+            self._check_window(name, limits[name], now, num_prompt_tokens)
         self._check_load(caller.user_id, load, now)
         account = self._account(caller.user_id)
         account.num_running += 1
         account.add(num_prompt_tokens, now)
-        if caller.limits != NO_LIMITS:
-            key = self._keys.setdefault(caller.api_key_id, _Key())
-            key.num_running += 1
-            key.requests.append(now)
-            self._add_tokens(key, now, num_prompt_tokens)
-        return Ticket(caller.user_id, caller.api_key_id)
+        for name in limited:
+            window = self._windows.setdefault(name, _Window())
+            window.num_running += 1
+            window.requests.append(now)
+            self._add_tokens(window, now, num_prompt_tokens)
+        return Ticket(caller.user_id, limited)
 
     def leave(self, ticket: Ticket, num_output_tokens: int) -> None:
         """The request has ended, having generated so much. Harmless when repeated."""
@@ -100,13 +112,13 @@ class Limiter:
         account = self._account(ticket.user_id)
         account.num_running = max(0, account.num_running - 1)
         account.add(num_output_tokens, now)
-        key = self._keys.get(ticket.api_key_id)
-        if key is not None:
-            key.num_running -= 1
-            self._add_tokens(key, now, num_output_tokens)
-            key.forget_before(now - WINDOW_SECONDS)
-            if not (key.num_running or key.requests or key.tokens):
-                del self._keys[ticket.api_key_id]
+        for name in ticket.limited:
+            window = self._windows[name]
+            window.num_running -= 1
+            self._add_tokens(window, now, num_output_tokens)
+            window.forget_before(now - WINDOW_SECONDS)
+            if not (window.num_running or window.requests or window.tokens):
+                del self._windows[name]
 
     def _check_load(self, user_id: str, load: EngineLoad, now: float) -> None:
         pressure = load.num_waiting / self._queue_length_max
@@ -135,24 +147,21 @@ class Limiter:
         used += mine.decayed(now) if mine.num_running == 0 else 0.0
         return max(mine.num_running / running, mine.decayed(now) / used), 1.0 / num_active
 
-    def _check_key(
-        self, api_key_id: str, limits: KeyLimits, now: float, num_prompt_tokens: int
+    def _check_window(
+        self, name: str, limits: KeyLimits, now: float, num_prompt_tokens: int
     ) -> None:
-        key = self._keys.get(api_key_id)
-        if limits == NO_LIMITS:
-            return
-        key = key or _Key()
-        key.forget_before(now - WINDOW_SECONDS)
-        if limits.concurrency is not None and key.num_running >= limits.concurrency:
+        window = self._windows.get(name) or _Window()
+        window.forget_before(now - WINDOW_SECONDS)
+        if limits.concurrency is not None and window.num_running >= limits.concurrency:
             raise RateLimitedError(
-                f"Too many requests. Your current concurrency is {key.num_running + 1}, which "
+                f"Too many requests. Your current concurrency is {window.num_running + 1}, which "
                 f"exceeds your concurrency limit of {limits.concurrency}."
             )
         rpm = limits.requests_per_minute
-        if rpm is not None and len(key.requests) >= rpm:
+        if rpm is not None and len(window.requests) >= rpm:
             raise RateLimitedError("Rate limit reached for RPM")
         tpm = limits.tokens_per_minute
-        if tpm is not None and key.num_tokens + num_prompt_tokens > tpm:
+        if tpm is not None and window.num_tokens + num_prompt_tokens > tpm:
             raise RateLimitedError("Rate limit reached for TPM")
 
     def _account(self, user_id: str) -> _Account:
@@ -171,6 +180,6 @@ class Limiter:
             del self._accounts[idle]
 
     @staticmethod
-    def _add_tokens(key: _Key, now: float, num_tokens: int) -> None:
-        key.tokens.append((now, num_tokens))
-        key.num_tokens += num_tokens
+    def _add_tokens(window: _Window, now: float, num_tokens: int) -> None:
+        window.tokens.append((now, num_tokens))
+        window.num_tokens += num_tokens

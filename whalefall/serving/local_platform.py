@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 import structlog
 
-from whalefall.accounts.api_keys import Caller
+from whalefall.accounts.api_keys import Caller, KeyLimits
 from whalefall.base.clock import Clock
-from whalefall.base.errors import InvalidRequestError, OverloadedError
+from whalefall.base.errors import InvalidRequestError, OverloadedError, PermissionDeniedError
 from whalefall.base.ids import new_response_id
 from whalefall.chat.constraints import structure_for
 from whalefall.chat.fim import render_completion
@@ -55,6 +55,9 @@ class LocalPlatform:
         self._limiter = Limiter(clock, limits.queue_length_max)
         self._running: set[ActiveGeneration] = set()
 
+    def set_account_limits(self, limits: Mapping[str, KeyLimits]) -> None:
+        self._limiter.set_account_limits(limits)
+
     async def authenticate(self, secret: str) -> Caller | None:
         return await self._authenticator.authenticate(secret)
 
@@ -70,6 +73,7 @@ class LocalPlatform:
     async def start_chat(
         self, caller: Caller, request: ChatRequest, base: Base
     ) -> ActiveGeneration:
+        check_model(caller, request.model)
         route = self._registry.resolve(request.model, base, self._clock.now())
         request = route.applied(request)
         prompt = await self._render(route, request)
@@ -81,6 +85,7 @@ class LocalPlatform:
     async def start_completion(
         self, caller: Caller, request: CompletionRequest, base: Base
     ) -> ActiveGeneration:
+        check_model(caller, request.model)
         route = self._registry.resolve(request.model, base, self._clock.now())
         route.check_thinks(thinking=False)
         prompt = await self._render(route, request)
@@ -171,6 +176,12 @@ class LocalPlatform:
         self._running.add(generation)
         generation.task.add_done_callback(end)
         return generation
+
+
+def check_model(caller: Caller, name: str) -> None:
+    """PermissionDeniedError when the caller's key is for other models only."""
+    if not caller.rules.admits_model(name):
+        raise PermissionDeniedError(f"This API key may not use the model {name}")
 
 
 def resolved_max_tokens(

@@ -20,6 +20,7 @@ from whalefall.base.errors import InsufficientBalanceError
 from whalefall.base.money import Currency
 from whalefall.billing import ledger
 from whalefall.billing import usage as billing_usage
+from whalefall.billing.key_budgets import KeyOfUser, lock_budget
 from whalefall.billing.price_book import PriceBook
 from whalefall.billing.pricing import (
     Price,
@@ -34,6 +35,8 @@ from whalefall.serving.platform import WalletBalance
 
 HOLD_LIFETIME = timedelta(minutes=15)
 """A living process extends its holds well before; those of a dead one expire."""
+
+BUDGET_USED_UP = "Insufficient Balance: the monthly budget of this API key is used up"
 
 
 class Charge(msgspec.Struct, frozen=True):
@@ -133,17 +136,25 @@ class Meter:
         max_tokens: int,
     ) -> OpenHold:
         now = self._clock.now()
+        budget = self._budget(conn, caller, now)
         for currency in self._wallets(conn, caller, now):
             price = self._prices.price_at(route.priced_as, currency, now)
+            minimum = minimum_nanos(price, num_prompt_tokens)
+            wanted = worst_case_nanos(price, num_prompt_tokens, max_tokens)
+            if budget is not None:
+                if minimum > budget or currency is not caller.currency:
+                    raise InsufficientBalanceError(BUDGET_USED_UP)
+                wanted = min(wanted, budget)
             request = ledger.HoldRequest(
                 hold_id=hold_id,
                 user_id=caller.user_id,
                 currency=currency,
-                wanted_nanos=worst_case_nanos(price, num_prompt_tokens, max_tokens),
-                minimum_nanos=minimum_nanos(price, num_prompt_tokens),
+                wanted_nanos=wanted,
+                minimum_nanos=minimum,
                 instance_id=self.instance_id,
                 now=now,
                 expires_at=now + HOLD_LIFETIME,
+                api_key_id=caller.api_key_id,
             )
             try:
                 hold = ledger.hold(conn, request)
@@ -153,6 +164,13 @@ class Meter:
             charge = _charge(caller, route, price, now)
             return OpenHold(hold_id, min(max_tokens, affordable), charge)
         raise InsufficientBalanceError
+
+    def _budget(self, conn: Connection, caller: Caller, now: datetime) -> int | None:
+        """What the key may still spend this month; a budget counts in the account's currency."""
+        if caller.rules.monthly_nanos is None:
+            return None
+        key = KeyOfUser(caller.user_id, caller.api_key_id, caller.currency)
+        return lock_budget(conn, key, now)
 
     def _wallets(self, conn: Connection, caller: Caller, now: datetime) -> list[Currency]:
         """The account's own currency first, then any other it has money in."""

@@ -32,6 +32,11 @@ class ServedModel:
     tokenizer: Tokenizer
     format: ChatFormat
     thinking_temperature: float = THINKING_TEMPERATURE
+    backend: str = "embedded"
+    """What kind of engine it is, as the operator is told."""
+
+    def count_tokens(self, text: str) -> int:
+        return len(self.tokenizer.encode(text))
 
     @property
     def system_fingerprint(self) -> str:
@@ -118,6 +123,23 @@ class ModelRegistry:
     def default_model(self) -> ServedModel:
         """The one the first alias names."""
         return self._models[self._aliases[0].model]
+
+    @property
+    def models(self) -> tuple[ServedModel, ...]:
+        return tuple(self._models.values())
+
+    @property
+    def engines(self) -> tuple[tuple[str, EngineClient], ...]:
+        """Each with the name of the model it runs."""
+        return tuple((model.name, model.engine) for model in self.models)
+
+    def names_by_model(self, now: datetime) -> dict[str, tuple[str, ...]]:
+        """The callable names of each served model."""
+        found: dict[str, tuple[str, ...]] = {}
+        for name in self.names(now):
+            model = self.resolve(name, Base(), now).model.name
+            found[model] = (*found.get(model, ()), name)
+        return found
 
     def names(self, now: datetime) -> tuple[str, ...]:
         """Callable names in configured order, each once."""

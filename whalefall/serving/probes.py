@@ -1,19 +1,20 @@
-"""Probes: every minute each model is asked for one token and the database for one row, and what
-came of it is written down for the status page. Nobody pays for a probe; it goes to the engine
-directly, in a cache namespace of its own."""
+"""Probes: every minute each model is asked for one token and the console for a page, and what came
+of it is written down for the status page. Nobody pays for a probe; it goes to the engine directly,
+in a cache namespace of its own."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
 
 import structlog
-from sqlalchemy import Connection, select
 
 from whalefall.base.clock import Clock
 from whalefall.base.db import Database
-from whalefall.base.errors import PlatformError
+from whalefall.base.errors import PlatformError, ServerError
 from whalefall.base.ids import new_id
 from whalefall.base.probe_log import ProbeResult, record_probes
 from whalefall.engine.client import EngineClient
@@ -25,6 +26,9 @@ log = structlog.get_logger()
 INTERVAL_SECONDS = 60.0
 TIMEOUT_SECONDS = 30.0
 CACHE_NAMESPACE = "probe"
+
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+"""An ASGI application; no web framework is known here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +102,44 @@ def model_target(name: str, engine: EngineClient, prompt_token_ids: Sequence[int
     return ProbeTarget(name, check)
 
 
-def database_target(name: str, database: Database) -> ProbeTarget:
-    """One row, which the accounts, the console and every API call need."""
+def page_target(name: str, application: Application, path: str) -> ProbeTarget:
+    """A page as a visitor gets it: routes, words, templates and the database, all but the socket.
+    Without a socket it works before the server listens, and asks no other server by mistake."""
 
     async def check() -> None:
-        await database.read(_one_row)
+        try:
+            status = await _status_of(application, path)
+        except Exception as error:
+            raise ServerError(f"{path} failed: {error!r}") from error
+        if status != HTTPStatus.OK:
+            raise ServerError(f"{path} answered {status}")
 
     return ProbeTarget(name, check)
 
 
-def _one_row(conn: Connection) -> int:
-    return int(conn.execute(select(1)).scalar_one())
+async def _status_of(application: Application, path: str) -> int:
+    statuses: list[int] = []
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"host", b"probe")],
+        "client": None,
+        "server": None,
+    }
+    await application(scope, receive, send)
+    return statuses[0]

@@ -61,7 +61,8 @@ class ListModels:
     platform: Platform
 
     async def __call__(self, call: Call) -> ASGIApp:
-        cards = tuple(ModelCard(name, name) for name in self.platform.models(call.base))
+        names = filter(call.caller.rules.admits_model, self.platform.models(call.base))
+        cards = tuple(ModelCard(name, name) for name in names)
         first = cards[0].id if cards else None
         last = cards[-1].id if cards else None
         return json_response(ModelPage(cards, has_more=False, first_id=first, last_id=last))

@@ -4,14 +4,15 @@ action is in the audit log with the one who did it."""
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
 
 import msgspec
 from sqlalchemy import Connection
 
-from whalefall.accounts.api_keys import APIKey, list_api_keys
+from whalefall.accounts.account_limits import account_limits_of, set_account_limits
+from whalefall.accounts.api_keys import LIMIT_MAX, APIKey, KeyLimits, list_api_keys
 from whalefall.accounts.audit import Actor, AuditEntry, list_actions, record_action
 from whalefall.accounts.closure import is_closed
 from whalefall.accounts.directory import QUERY_LENGTH_MAX, search_users
@@ -62,6 +63,18 @@ class GiveMoney(msgspec.Struct, frozen=True):
     """For grants: how long it lasts."""
 
 
+Limit = Annotated[int, msgspec.Meta(ge=1, le=LIMIT_MAX)]
+
+
+class SetLimits(msgspec.Struct, frozen=True):
+    """What is left out is not limited."""
+
+    user_id: Id
+    requests_per_minute: Limit | None = None
+    tokens_per_minute: Limit | None = None
+    concurrency: Limit | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class UsersPage:
     q: str
@@ -75,6 +88,8 @@ class UserPage:
     is_closed: bool
     has_second_factor: bool
     balances: tuple[Balance, ...]
+    limits: KeyLimits
+    """Over all keys of the account."""
     api_keys: tuple[APIKey, ...]
     grants: tuple[Grant, ...]
     top_ups: tuple[TopUp, ...]
@@ -110,6 +125,13 @@ async def reset_second_factor(visit: Visit, fields: UserId) -> None:
     await visit.database.write(_reset_second_factor, visit.actor, fields.user_id, visit.now)
 
 
+async def set_limits(visit: Visit, fields: SetLimits) -> KeyLimits:
+    limits = KeyLimits(fields.requests_per_minute, fields.tokens_per_minute, fields.concurrency)
+    await visit.database.write(_set_limits, visit.actor, fields.user_id, limits, visit.now)
+    await visit.context.limits_changed()
+    return limits
+
+
 async def give_grant(visit: Visit, fields: GiveMoney) -> Grant:
     return await visit.database.write(_grant, visit.actor, fields, _nanos(fields), visit.now)
 
@@ -135,6 +157,7 @@ def _user_page(conn: Connection, user_id: str, now: datetime) -> UserPage:
         is_closed=is_closed(user),
         has_second_factor=second_factor_of(conn, user_id).is_on,
         balances=shown_balances(conn, user, now),
+        limits=account_limits_of(conn, user_id),
         api_keys=tuple(list_api_keys(conn, user_id)),
         grants=tuple(reversed(list_grants(conn, user_id))),
         top_ups=tuple(list_top_ups(conn, user_id)),
@@ -179,6 +202,14 @@ def _reset_second_factor(conn: Connection, actor: Actor, user_id: str, now: date
     remove_second_factor(conn, user.id)
     revoke_logins(conn, user.id, now)
     record_action(conn, actor, "second_factor.reset", user.id, now)
+
+
+def _set_limits(
+    conn: Connection, actor: Actor, user_id: str, limits: KeyLimits, now: datetime
+) -> None:
+    set_account_limits(conn, user_id, limits)
+    words = [f"{name}={value}" for name, value in asdict(limits).items() if value is not None]
+    record_action(conn, actor, "limits.set", user_id, now, " ".join(words) or "none")
 
 
 def _grant(conn: Connection, actor: Actor, fields: GiveMoney, nanos: int, now: datetime) -> Grant:
@@ -251,6 +282,7 @@ ACTIONS = (
         "second_factor_off",
         "Take away a lost second factor; ends all logins.",
     ),
+    _action("limits", set_limits, SetLimits, "limits_set", "Limit an account over all its keys."),
     _action("grant", give_grant, GiveMoney, "granted", "Give money with an end date."),
     _action("top_up", record_payment, GiveMoney, "topped_up", "Record a payment that arrived."),
 )

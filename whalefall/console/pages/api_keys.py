@@ -18,11 +18,16 @@ from whalefall.accounts.api_keys import (
     revoke_api_key,
 )
 from whalefall.accounts.audit import Actor, record_action
+from whalefall.accounts.key_rules import ODD_BUDGET, KeyRules, checked_rules
 from whalefall.accounts.profiles import get_profile
+from whalefall.accounts.users import User
+from whalefall.base.money import Currency, nanos_from_text
+from whalefall.billing.key_budgets import spent_this_month
 from whalefall.console.forms import NoFields, RefusedError
 from whalefall.console.language import mark
 from whalefall.console.routing import Action, View
 from whalefall.console.session import Visit
+from whalefall.serving.platform import Base
 
 ODD_NAME = mark("A key's name has 1 to 64 printable characters.")
 
@@ -37,6 +42,12 @@ class CreateKey(msgspec.Struct, frozen=True):
     requests_per_minute: LimitValue | None = None
     tokens_per_minute: LimitValue | None = None
     concurrency: LimitValue | None = None
+    models: Annotated[str, msgspec.Meta(max_length=2100)] = ""
+    """The only models it may ask for, with commas between; empty: all."""
+    networks: Annotated[str, msgspec.Meta(max_length=2500)] = ""
+    """The only addresses or networks it may come from, with commas between; empty: anywhere."""
+    monthly_budget: Annotated[str, msgspec.Meta(max_length=30)] = ""
+    """The most it may spend in a UTC month, in the account's currency; empty: no limit."""
 
 
 class KeyId(msgspec.Struct, frozen=True):
@@ -46,6 +57,11 @@ class KeyId(msgspec.Struct, frozen=True):
 @dataclass(frozen=True, slots=True)
 class APIKeysPage:
     api_keys: tuple[APIKey, ...]
+    spent_nanos: dict[str, int]
+    """What each key was charged in this UTC month, by its id; only of keys with a charge."""
+    currency: Currency
+    models: tuple[str, ...]
+    """Served here, for the list of a key's models."""
     base_url: str
 
 
@@ -61,11 +77,13 @@ class _NewKey:
     name: str
     expires_at: datetime | None
     limits: KeyLimits
+    rules: KeyRules
 
 
 async def load_api_keys(visit: Visit, _query: NoFields) -> APIKeysPage:
-    keys = await visit.database.read(shown_keys, visit.person.id, visit.now)
-    return APIKeysPage(keys, visit.context.base_url)
+    keys, spent = await visit.database.read(_keys_and_spent, visit.person, visit.now)
+    models = visit.context.platform.models(Base())
+    return APIKeysPage(keys, spent, visit.person.currency, models, visit.context.base_url)
 
 
 async def create_key(visit: Visit, fields: CreateKey) -> CreatedKey:
@@ -79,12 +97,28 @@ async def create_key(visit: Visit, fields: CreateKey) -> CreatedKey:
         if expires_at <= visit.now:
             raise RefusedError(mark("The expiry date has passed already."))
     limits = KeyLimits(fields.requests_per_minute, fields.tokens_per_minute, fields.concurrency)
-    new = _NewKey(name, expires_at, limits)
+    rules = checked_rules(fields.models, fields.networks, _budget(fields.monthly_budget))
+    new = _NewKey(name, expires_at, limits, rules)
     return await visit.database.write(_create, visit.actor, new, visit.now)
 
 
 async def revoke_key(visit: Visit, fields: KeyId) -> APIKey:
     return await visit.database.write(_revoke, visit.actor, fields.api_key_id, visit.now)
+
+
+def _budget(text: str) -> int | None:
+    if not text.strip():
+        return None
+    try:
+        return nanos_from_text(text)
+    except ValueError:
+        raise RefusedError(ODD_BUDGET) from None
+
+
+def _keys_and_spent(
+    conn: Connection, user: User, now: datetime
+) -> tuple[tuple[APIKey, ...], dict[str, int]]:
+    return shown_keys(conn, user.id, now), spent_this_month(conn, user.id, user.currency, now)
 
 
 def shown_keys(conn: Connection, user_id: str, now: datetime) -> tuple[APIKey, ...]:
@@ -109,6 +143,7 @@ def _create(conn: Connection, actor: Actor, new: _NewKey, now: datetime) -> Crea
         now=now,
         expires_at=new.expires_at,
         limits=new.limits,
+        rules=new.rules,
     )
     record_action(conn, actor, "api_key.created", key.id, now, key.masked)
     return CreatedKey(key, secret)

@@ -11,6 +11,7 @@ from whalefall.accounts.users import User
 from whalefall.billing.grants import Grant, list_grants
 from whalefall.billing.history import TopUp, list_top_ups
 from whalefall.billing.ledger import Balance
+from whalefall.billing.rerating import CorrectionMade, list_corrections
 from whalefall.console.forms import NoFields
 from whalefall.console.pages.usage import shown_balances
 from whalefall.console.routing import View
@@ -28,6 +29,8 @@ class TransactionsPage:
     balances: tuple[Balance, ...]
     top_ups: tuple[TopUp, ...]
     grants: tuple[Grant, ...]
+    corrections: tuple[CorrectionMade, ...]
+    """Past charges that were credited, each with its request."""
 
 
 async def load_top_up(visit: Visit, _query: NoFields) -> TopUpPage:
@@ -44,6 +47,7 @@ def _transactions(conn: Connection, user: User, now: datetime) -> TransactionsPa
         balances=shown_balances(conn, user, now),
         top_ups=tuple(list_top_ups(conn, user.id)),
         grants=tuple(reversed(list_grants(conn, user.id))),
+        corrections=tuple(list_corrections(conn, user.id)),
     )
 
 

@@ -23,12 +23,14 @@ from whalefall.accounts.conversations import (
     get_conversation,
     list_conversations,
     messages_of,
+    rename_conversation,
     say,
     start_conversation,
     take_back_answer,
 )
 from whalefall.accounts.profiles import get_profile, set_profile
 from whalefall.accounts.users import User
+from whalefall.base.errors import NotFoundError
 from whalefall.billing.ledger import Balance
 from whalefall.chat.messages import ChatRequest, Message, Role
 from whalefall.console.chat_turn import Answer, ChatTurn, TurnSettings
@@ -56,6 +58,11 @@ class ConversationId(msgspec.Struct, frozen=True):
     conversation_id: Id
 
 
+class Rename(msgspec.Struct, frozen=True):
+    conversation_id: Id
+    title: Annotated[str, msgspec.Meta(max_length=500)] = ""
+
+
 class Ask(msgspec.Struct, frozen=True):
     conversation_id: Id = ""
     """Empty: a new conversation."""
@@ -74,7 +81,17 @@ class ChatPage:
     messages: tuple[SaidMessage, ...]
     models: tuple[str, ...]
     balances: tuple[Balance, ...]
+    is_demonstration: bool
     q: str
+
+    @property
+    def last_model(self) -> str:
+        """What the conversation goes on with unless the person chooses otherwise."""
+        return self.messages[-1].model if self.messages else ""
+
+    @property
+    def was_thinking(self) -> bool:
+        return bool(self.messages and self.messages[-1].reasoning)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +103,9 @@ class _Question:
 
 async def load_chat(visit: Visit, query: ChatQuery) -> ChatPage:
     page = await visit.database.read(_chat_page, visit.person, query, visit.now)
-    return replace(page, models=visit.context.platform.models(Base()))
+    context = visit.context
+    models = context.platform.models(Base())
+    return replace(page, models=models, is_demonstration=context.is_demonstration)
 
 
 async def ask(visit: Visit, fields: Ask) -> Response:
@@ -110,7 +129,7 @@ async def ask(visit: Visit, fields: Ask) -> Response:
     )
     context = visit.context
     turn = ChatTurn(generation, settings, context.database, context.clock, visit.console.markdown)
-    _keep(visit, turn.run())
+    _keep(visit, _run(visit, question.conversation.id, turn))
     return StreamingResponse(
         _lines(visit, question.conversation, turn),
         media_type="application/x-ndjson",
@@ -118,8 +137,34 @@ async def ask(visit: Visit, fields: Ask) -> Response:
     )
 
 
+async def stop(visit: Visit, fields: ConversationId) -> None:
+    """The stream then ends with `finished` and what the answer cost. NotFoundError when this
+    process is not answering there: closing the stream stops it, too."""
+    await visit.database.read(get_conversation, fields.conversation_id, visit.person.id)
+    turn = visit.console.turns.get(fields.conversation_id)
+    if turn is None:
+        raise NotFoundError("no answer is being written there")
+    await turn.stop()
+
+
+async def rename(visit: Visit, fields: Rename) -> None:
+    await visit.database.write(
+        rename_conversation, fields.conversation_id, visit.person.id, fields.title
+    )
+
+
 async def delete(visit: Visit, fields: ConversationId) -> None:
     await visit.database.write(delete_conversation, fields.conversation_id, visit.person.id)
+
+
+async def _run(visit: Visit, conversation_id: str, turn: ChatTurn) -> None:
+    turns = visit.console.turns
+    turns[conversation_id] = turn
+    try:
+        await turn.run()
+    finally:
+        if turns.get(conversation_id) is turn:
+            del turns[conversation_id]
 
 
 async def _lines(visit: Visit, conversation: Conversation, turn: ChatTurn) -> AsyncIterator[bytes]:
@@ -183,6 +228,7 @@ def _chat_page(conn: Connection, user: User, query: ChatQuery, now: datetime) ->
         messages=messages,
         models=(),
         balances=shown_balances(conn, user, now),
+        is_demonstration=False,
         q=query.q,
     )
 
@@ -237,6 +283,22 @@ ACTIONS = (
         "Ask, or ask again; streams the answer as lines of JSON.",
         fields=Ask,
         is_call_only=True,
+    ),
+    Action(
+        "/chat/{conversation_id}/stop",
+        stop,
+        CHAT,
+        "Stop the answer that is being written; what there is of it is kept and paid.",
+        fields=ConversationId,
+        is_call_only=True,
+    ),
+    Action(
+        "/chat/{conversation_id}/rename",
+        rename,
+        CONVERSATION,
+        "Give a conversation another title.",
+        fields=Rename,
+        then="/chat/{conversation_id}?notice=conversation_renamed",
     ),
     Action(
         "/chat/{conversation_id}/delete",

@@ -16,19 +16,35 @@ from whalefall.console.session import Standing, Visit
 from whalefall.serving.platform import Base
 
 HELP_DIRECTORY = Path(__file__).parent.parent / "help"
-TOPICS = {
-    "first-call": mark("The first call"),
-    "thinking": mark("Thinking mode"),
-    "tools": mark("Tool calls"),
-    "json": mark("JSON output"),
-    "prefix-and-fim": mark("Prefix and FIM"),
-    "caching": mark("Context caching"),
-    "anthropic": mark("Anthropic format"),
-    "errors": mark("Errors"),
-    "limits-and-tokens": mark("Limits, tokens, temperature"),
-    "console-api": mark("Console API"),
-    "faq": mark("Questions and answers"),
+GROUPS: dict[str, dict[str, str]] = {
+    mark("Start"): {
+        "first-call": mark("The first call"),
+        "endpoints": mark("All endpoints"),
+    },
+    mark("Guides"): {
+        "multi-round": mark("Many rounds"),
+        "thinking": mark("Thinking mode"),
+        "tools": mark("Tool calls"),
+        "json": mark("JSON output"),
+        "prefix": mark("Chat prefix"),
+        "fim": mark("Fill in the middle"),
+        "caching": mark("Context caching"),
+        "anthropic": mark("Anthropic format"),
+        "responses": mark("Responses API"),
+    },
+    mark("Look up"): {
+        "errors": mark("Errors"),
+        "rate-limits": mark("Rate limits"),
+        "tokens": mark("Tokens and billing"),
+        "temperature": mark("Temperature"),
+        "console-api": mark("Console API"),
+    },
+    mark("More"): {
+        "faq": mark("Questions and answers"),
+        "changelog": mark("Changelog"),
+    },
 }
+TOPICS = {topic: name for group in GROUPS.values() for topic, name in group.items()}
 FIRST_TOPIC = "first-call"
 
 
@@ -49,6 +65,11 @@ class CallDescription:
 class HelpPage:
     topic: str
     topics: dict[str, str]
+    groups: dict[str, dict[str, str]]
+    """The same topics, in groups."""
+    previous: str | None
+    following: str | None
+    """The topics before and after this one."""
     markdown: str
     calls: tuple[CallDescription, ...]
     """On the page of the console API: every call there is."""
@@ -79,7 +100,17 @@ async def load_help(
         ("service_email", visit.context.service_email),
     ):
         text = text.replace("{" + name + "}", value)
-    return HelpPage(query.topic, TOPICS, text, calls if query.topic == "console-api" else ())
+    order = [None, *TOPICS, None]
+    place = order.index(query.topic)
+    return HelpPage(
+        topic=query.topic,
+        topics=TOPICS,
+        groups=GROUPS,
+        previous=order[place - 1],
+        following=order[place + 1],
+        markdown=text,
+        calls=calls if query.topic == "console-api" else (),
+    )
 
 
 def help_views(views: tuple[View, ...], actions: tuple[Action, ...]) -> tuple[View, ...]:

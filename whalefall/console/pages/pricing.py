@@ -11,6 +11,7 @@ import msgspec
 
 from whalefall.base.money import Currency
 from whalefall.billing.price_book import ListedPrice, NoPriceError, PriceBook
+from whalefall.billing.price_windows import PriceWindow
 from whalefall.billing.pricing import Price, TokenCounts, cost_nanos
 from whalefall.console.forms import RefusedError
 from whalefall.console.language import Language, mark
@@ -19,6 +20,16 @@ from whalefall.console.session import Standing, Visit
 from whalefall.serving.platform import Base
 
 CALCULATOR_TEXT_MAX = 100_000
+NUM_WEEKDAYS = 7
+WEEKDAY_NAMES = (
+    mark("Mon"),
+    mark("Tue"),
+    mark("Wed"),
+    mark("Thu"),
+    mark("Fri"),
+    mark("Sat"),
+    mark("Sun"),
+)
 Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
 
 
@@ -37,11 +48,24 @@ class Estimate(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
+class Hours:
+    """When, within its dates, a price holds."""
+
+    spans: tuple[str, ...]
+    """`00:30–08:30`, in local time."""
+    offset: str
+    """Of that local time: `UTC+08:00`."""
+    weekdays: tuple[int, ...]
+    """0 is Monday; empty: every day."""
+    skips_holidays: bool
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryLine:
     model: str
     effective_from: datetime
     effective_to: datetime | None
-    window: str | None
+    window: Hours | None
     note: str
     price: Price
 
@@ -55,6 +79,7 @@ class PricingPage:
     """What each of them costs at this moment, where a price is listed."""
     history: tuple[HistoryLine, ...]
     can_count: bool
+    weekday_names: tuple[str, ...] = WEEKDAY_NAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +152,18 @@ def price_history(book: PriceBook, currency: Currency) -> tuple[HistoryLine, ...
     return tuple(_line(entry, entries) for entry in entries)
 
 
+def hours_of(window: PriceWindow) -> Hours:
+    minutes = int(window.offset.total_seconds()) // 60
+    sign = "-" if minutes < 0 else "+"
+    is_daily = len(window.weekdays) == NUM_WEEKDAYS
+    return Hours(
+        spans=tuple(f"{start:%H:%M}–{end:%H:%M}" for start, end in window.spans),
+        offset=f"UTC{sign}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}",
+        weekdays=() if is_daily else tuple(sorted(window.weekdays)),
+        skips_holidays=window.calendar is not None,
+    )
+
+
 def _line(entry: ListedPrice, entries: Sequence[ListedPrice]) -> HistoryLine:
     successors = [
         other.effective_from
@@ -140,7 +177,7 @@ def _line(entry: ListedPrice, entries: Sequence[ListedPrice]) -> HistoryLine:
         entry.price.model,
         entry.effective_from,
         min(ends, default=None),
-        None if entry.window is None else entry.window.name,
+        None if entry.window is None else hours_of(entry.window),
         entry.note,
         entry.price,
     )
@@ -163,6 +200,7 @@ ACTIONS = (
         PRICING,
         "Count a text's tokens and what requests with it would cost at the moment.",
         fields=Estimate,
+        keeps_fields=True,
         standing=Standing.VISITOR,
     ),
 )

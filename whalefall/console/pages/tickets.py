@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -10,6 +11,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from whalefall.accounts.audit import Actor, record_action
+from whalefall.accounts.profiles import get_profile
 from whalefall.accounts.throttles import Limit, may_try
 from whalefall.accounts.tickets import (
     NewTicket,
@@ -27,7 +29,7 @@ from whalefall.accounts.users import find_user
 from whalefall.base.errors import RateLimitedError
 from whalefall.base.mail import queue_mail
 from whalefall.console.forms import NoFields
-from whalefall.console.language import Catalog, mark
+from whalefall.console.language import Catalog, Language, mark
 from whalefall.console.letters import ticket_letter
 from whalefall.console.pages.sign_in import TOO_MANY_TRIES
 from whalefall.console.pages.sign_up import checked_address
@@ -37,6 +39,7 @@ from whalefall.console.session import Standing, Visit
 PER_PERSON = Limit("ticket_person", 20, timedelta(hours=1))
 APPEALS_PER_ADDRESS = Limit("appeal_address", 5, timedelta(hours=1))
 Id = Annotated[str, msgspec.Meta(max_length=64)]
+Catalogs = Mapping[Language, Catalog]
 
 
 class OpenTicket(msgspec.Struct, frozen=True):
@@ -124,7 +127,7 @@ async def reply(visit: Visit, fields: Reply) -> None:
 
 
 async def answer(visit: Visit, fields: Reply) -> None:
-    await visit.database.write(_answer, visit.actor, fields, visit.catalog, visit.now)
+    await visit.database.write(_answer, visit.actor, fields, visit.console.catalogs, visit.now)
 
 
 async def close(visit: Visit, fields: TicketId) -> None:
@@ -132,7 +135,7 @@ async def close(visit: Visit, fields: TicketId) -> None:
 
 
 async def close_any(visit: Visit, fields: TicketId) -> None:
-    await visit.database.write(_close, fields.ticket_id, None, visit.now)
+    await visit.database.write(_close_any, visit.actor, fields.ticket_id, visit.now)
 
 
 def _ticket_page(conn: Connection, ticket_id: str, user_id: str | None) -> TicketPage:
@@ -159,9 +162,15 @@ def _reply(conn: Connection, user_id: str, fields: Reply, now: datetime) -> None
     reply_to_ticket(conn, fields.ticket_id, fields.text, now, is_from_operator=False)
 
 
-def _answer(conn: Connection, actor: Actor, fields: Reply, catalog: Catalog, now: datetime) -> None:
+def _answer(
+    conn: Connection, actor: Actor, fields: Reply, catalogs: Catalogs, now: datetime
+) -> None:
+    """The letter is in the language of the ticket's writer, as far as it is known."""
     ticket = get_ticket(conn, fields.ticket_id)
     reply_to_ticket(conn, ticket.id, fields.text, now, is_from_operator=True)
+    chosen = get_profile(conn, ticket.user_id).language if ticket.user_id else None
+    is_chinese = chosen == Language.CHINESE.value
+    catalog = catalogs[Language.CHINESE if is_chinese else Language.ENGLISH]
     queue_mail(conn, ticket_letter(catalog, ticket.email, ticket.subject, fields.text), now)
     record_action(conn, actor, "ticket.answered", ticket.id, now)
 
@@ -169,6 +178,11 @@ def _answer(conn: Connection, actor: Actor, fields: Reply, catalog: Catalog, now
 def _close(conn: Connection, ticket_id: str, user_id: str | None, now: datetime) -> None:
     get_ticket(conn, ticket_id, user_id=user_id)
     close_ticket(conn, ticket_id, now)
+
+
+def _close_any(conn: Connection, actor: Actor, ticket_id: str, now: datetime) -> None:
+    _close(conn, ticket_id, None, now)
+    record_action(conn, actor, "ticket.closed", ticket_id, now)
 
 
 TICKETS = View("/tickets", "tickets.html", load_tickets, "The user's tickets.")

@@ -43,13 +43,31 @@ function drawBlocks(answer, from, pieces) {
   }
 }
 
+function addCopies(body) {
+  for (const pre of body.querySelectorAll("pre")) {
+    if (pre.parentNode.className === "code") continue;
+    const frame = element("div", "code");
+    const copy = element("button", "quiet small", words.copyLabel);
+    copy.type = "button";
+    copy.addEventListener("click", () => {
+      navigator.clipboard.writeText(pre.textContent).then(() => {
+        copy.textContent = words.copied;
+        setTimeout(() => { copy.textContent = words.copyLabel; }, 1600);
+      });
+    });
+    pre.replaceWith(frame);
+    frame.append(pre, copy);
+  }
+}
+
 function finish(answer, line) {
   const parts = [answer.model];
   if (line.error) answer.article.append(element("div", "message error", line.error));
   if (line.finish_reason === "stopped") parts.push(words.stopped);
   if (line.finish_reason === "length") parts.push(words.length);
   parts.push(line.cost);
-  answer.foot.textContent = parts.join(" · ");
+  answer.foot.textContent = parts.filter(Boolean).join(" · ");
+  addCopies(answer.body);
   answer.thinking.open = false;
   addRetry(answer.foot);
 }
@@ -151,7 +169,24 @@ composer.elements.text.addEventListener("keydown", (event) => {
   }
 });
 
-document.getElementById("stop").addEventListener("click", () => running?.abort());
+// Asked to stop, the server ends the answer and still says what it cost. If that cannot be asked
+// (nothing has started, or another process answers), the connection is closed, which stops it too.
+async function stop() {
+  const controller = running;
+  if (!controller) return;
+  const talk = page.dataset.conversation;
+  const stopped = talk && await fetch(`/console/api/chat/${talk}/stop`, {
+    method: "POST",
+    headers: {
+      "content-type": "application/json",
+      "x-csrf-token": composer.elements.csrf.value,
+    },
+    body: "{}",
+  }).then((response) => response.ok, () => false);
+  if (!stopped) controller.abort();
+}
+
+document.getElementById("stop").addEventListener("click", stop);
 
 log.addEventListener("click", (event) => {
   const button = event.target.closest("[data-retry]");
@@ -160,6 +195,7 @@ log.addEventListener("click", (event) => {
   ask("", true);
 });
 
+for (const body of log.querySelectorAll(".prose")) addCopies(body);
 const last = log.querySelector(".said.model:last-child footer");
 if (last) addRetry(last);
 window.scrollTo({ top: document.body.scrollHeight });

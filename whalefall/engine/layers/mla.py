@@ -26,6 +26,8 @@ from whalefall.engine.layers.norm import RMSNorm
 from whalefall.engine.layers.rotary import Rotation, softmax_scale
 from whalefall.engine.models.batch import LayerCache
 
+_WRITTEN_OUT_TOKENS_MAX = 640
+
 
 @dataclass(frozen=True)
 class IndexerProbe:
@@ -151,13 +153,8 @@ class MLA(nn.Module):
             visible = _mask_of(key_positions, x.shape[1]).unsqueeze(1)
         else:
             key_positions = None
-        # The fast CPU kernel wants equal head widths; zeros behind the values change nothing.
-        padded = F.pad(value, (0, self.nope_dim + self.rope_dim - self.v_dim))
-        attended = F.scaled_dot_product_attention(
-            query, key, padded, attn_mask=visible, is_causal=visible is None, scale=self.scale
-        )
-        out = attended[..., : self.v_dim].transpose(1, 2).flatten(-2)
-        return self.o_proj(out), key_positions
+        attended = dense_attention(query, key, value, visible, self.scale)
+        return self.o_proj(attended.transpose(1, 2).flatten(-2)), key_positions
 
     def write_cache(
         self, x: Tensor, rotation: Rotation, slot_mapping: Tensor, cache: LayerCache
@@ -274,6 +271,23 @@ class MLA(nn.Module):
         scores = self.indexer.scores_dense(x, query_latent, rotation)
         selected = select_top_k(scores.flatten(0, 1), self.indexer.index_topk)
         return selected.view(*scores.shape[:2], -1)
+
+
+def dense_attention(
+    query: Tensor, key: Tensor, value: Tensor, visible: Tensor | None, scale: float
+) -> Tensor:
+    """query, key [B, H, T, D], value [B, H, T, V], visible bool [B, 1, T, T] or None for causal
+    -> [B, H, T, V]. On a CPU short sequences are faster with the scores written out."""
+    T = query.shape[-2]
+    if visible is None and query.device.type == "cpu" and T <= _WRITTEN_OUT_TOKENS_MAX:
+        future = torch.full((T, T), -torch.inf, dtype=query.dtype).triu(1)
+        return ((query * scale) @ key.transpose(-1, -2) + future).softmax(-1) @ value
+    # The fast CPU kernel wants equal head widths; zeros behind the values change nothing.
+    padded = F.pad(value, (0, query.shape[-1] - value.shape[-1]))
+    attended = F.scaled_dot_product_attention(
+        query, key, padded, attn_mask=visible, is_causal=visible is None, scale=scale
+    )
+    return attended[..., : value.shape[-1]]
 
 
 def _store(storage: Tensor, slot_mapping: Tensor, values: Tensor) -> None:

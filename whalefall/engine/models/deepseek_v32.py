@@ -186,10 +186,10 @@ class MTPLayer(DecoderLayer):
         self.eh_proj = Linear(2 * config.hidden_size, config.hidden_size)
         self.shared_head = SharedHead(config)
 
-    def combine(self, hidden: Tensor, next_token_ids: Tensor) -> Tensor:
-        """hidden [..., T, d] after the main model's final norm, int64 [..., T] -> [..., T, d]."""
-        embedded = self.enorm(self.embed_tokens(next_token_ids))
-        return self.eh_proj(torch.cat((embedded, self.hnorm(hidden)), dim=-1))
+    def combine(self, hidden: Tensor, next_embedded: Tensor) -> Tensor:
+        """hidden [..., T, d] after the main model's final norm, next_embedded [..., T, d] of the
+        tokens after -> [..., T, d]."""
+        return self.eh_proj(torch.cat((self.enorm(next_embedded), self.hnorm(hidden)), dim=-1))
 
 
 class DeepseekV32Model(nn.Module):
@@ -278,8 +278,19 @@ class DeepseekV32ForCausalLM(nn.Module):
         """token_ids int64 [B, T] -> hidden [B, T, d] after the final norm.
 
         Whole sequences from position 0, no cache, differentiable: the form for training."""
-        context = self._dense_pass(token_ids, selections, probe)
-        hidden = self.model.embed_tokens(token_ids)
+        embedded = self.model.embed_tokens(token_ids)
+        return self.forward_embedded(embedded, selections=selections, probe=probe)
+
+    def forward_embedded(
+        self,
+        embedded: Tensor,
+        *,
+        selections: Selections | None = None,
+        probe: DenseProbe | None = None,
+    ) -> Tensor:
+        """`forward_dense` from embedded tokens [B, T, d] on."""
+        context = self._dense_pass(embedded, selections, probe)
+        hidden = embedded
         for layer in self.decoder_layers:
             hidden = layer.forward_dense(hidden, context)
         return self.model.norm(hidden)
@@ -294,10 +305,22 @@ class DeepseekV32ForCausalLM(nn.Module):
     ) -> Tensor:
         """hidden [B, T, d] from `forward_dense`, next_token_ids int64 [B, T] (token t + 1 at t)
         -> [B, T, d] after the MTP layer's norm; `compute_logits` of it predicts token t + 2."""
+        embedded = self.model.embed_tokens(next_token_ids)
+        return self.mtp_forward_embedded(hidden, embedded, selections=selections, probe=probe)
+
+    def mtp_forward_embedded(
+        self,
+        hidden: Tensor,
+        next_embedded: Tensor,
+        *,
+        selections: Selections | None = None,
+        probe: DenseProbe | None = None,
+    ) -> Tensor:
+        """`mtp_forward_dense` from embedded next tokens [B, T, d] on."""
         mtp = self.mtp_layer
         assert mtp is not None, "the model has no MTP layer"
-        combined = mtp.combine(hidden, next_token_ids)
-        context = self._dense_pass(next_token_ids, selections, probe)
+        combined = mtp.combine(hidden, next_embedded)
+        context = self._dense_pass(combined, selections, probe)
         return mtp.shared_head.norm(mtp.forward_dense(combined, context))
 
     @torch.no_grad()
@@ -330,7 +353,7 @@ class DeepseekV32ForCausalLM(nn.Module):
         mtp = self.mtp_layer
         assert mtp is not None, "the model has no MTP layer"
         padded = pad_rows(hidden, self.kernels.row_multiple)
-        combined = mtp.combine(padded, self._padded_ids(next_token_ids))
+        combined = mtp.combine(padded, mtp.embed_tokens(self._padded_ids(next_token_ids)))
         context = self._paged_pass(batch)
         out = mtp.forward_paged(combined, batch, context, cache, selections)
         return mtp.shared_head.norm(out)[: batch.token_ids.shape[0]]
@@ -350,9 +373,9 @@ class DeepseekV32ForCausalLM(nn.Module):
         return pad_ids(ids, self.kernels.row_multiple)
 
     def _dense_pass(
-        self, token_ids: Tensor, selections: Selections | None, probe: DenseProbe | None
+        self, hidden: Tensor, selections: Selections | None, probe: DenseProbe | None
     ) -> DensePass:
-        positions = torch.arange(token_ids.shape[1], device=token_ids.device)
+        positions = torch.arange(hidden.shape[1], device=hidden.device)
         return DensePass(self.rotary.at(positions), selections, probe)
 
 
