@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.support.native import kernel_folder, native_library
 from tests.support.tiny_checkpoint import write_tiny_checkpoint
 from tests.support.tiny_model import TINY_V32, random_tokens
 from whalefall.engine.client import EngineClient
@@ -308,3 +309,16 @@ async def test_impossible_configuration_is_told_at_start(model_dir: Path, tmp_pa
     with pytest.raises(EngineError, match="max_num_seqs"):
         await engine.start()
     await engine.close()
+
+
+async def test_native_kernels_say_what_pytorch_says(
+    engine: EmbeddedEngine, model_dir: Path, tmp_path: Path
+) -> None:
+    native_library()  # or skip
+    config = make_config(model_dir, kernels_dir=kernel_folder())
+    fast = EmbeddedEngine(config, "tiny", tmp_path / "run", timing=TIMING)
+    await fast.start()
+    request = make_request("native", 130, max_tokens=20)
+    said = tokens_of(await collect(fast, request))
+    await fast.close()
+    assert said == tokens_of(await collect(engine, request))

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whalefall.engine.errors import EngineRejectedError
+from whalefall.engine.kernels.reference.softmax_row import Floats
 from whalefall.engine.request import SamplingParams
 from whalefall.engine.sampler import (
     LOGPROB_FLOOR,
-    Floats,
     SamplingRow,
     check_sampling_params,
     sample,

@@ -14,11 +14,10 @@ from typing import Protocol
 
 from whalefall.engine.client import EngineLoad
 from whalefall.engine.errors import EngineRejectedError
-from whalefall.engine.kernels.reference.softmax_row import SoftmaxRow, softmax_row
+from whalefall.engine.kernels.reference.softmax_row import Floats, SoftmaxRow, softmax_row
 from whalefall.engine.kv_cache import KVCacheManager
 from whalefall.engine.request import EngineOutput, EngineRequest, FinishReason, TokenLogprobs
 from whalefall.engine.sampler import (
-    Floats,
     SampledToken,
     SamplingRow,
     check_sampling_params,

@@ -41,16 +41,21 @@ def pack_weight(library: NativeLibrary, weight: Tensor) -> PackedWeight:
     N, K = weight.shape
     width = library.panel_width()
     dtype = _smallest_exact(weight, width)
-    parts = [_panels(part, width, dtype) for part in weight.split(_ROWS_AT_ONCE)]
+    parts = [_panels(part, width, dtype) for part in _stretches(weight)]
     values = torch.cat([values for values, _ in parts])
     scales = torch.cat([scales for _, scales in parts])
     struct = WeightStruct(values.data_ptr(), scales.data_ptr(), _STORAGES[dtype], N, K)
     return PackedWeight(values, scales, N, K, struct)
 
 
+def _stretches(weight: Tensor) -> list[Tensor]:
+    starts = range(0, weight.shape[0], _ROWS_AT_ONCE)
+    return [weight[start : start + _ROWS_AT_ONCE] for start in starts]
+
+
 def _smallest_exact(weight: Tensor, width: int) -> torch.dtype:
     for dtype in (torch.float8_e4m3fn, torch.bfloat16):
-        if all(_is_exact(part, width, dtype) for part in weight.split(_ROWS_AT_ONCE)):
+        if all(_is_exact(part, width, dtype) for part in _stretches(weight)):
             return dtype
     return torch.float32
 

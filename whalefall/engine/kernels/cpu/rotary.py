@@ -15,5 +15,8 @@ def as_heads(x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tenso
     has_heads = x.dim() > 2 and cos.shape[-2] == 1
     shaped = x.flatten(0, -3) if has_heads else x.reshape(-1, 1, x.shape[-1])
     rows = (*x.shape[:-2], 1) if has_heads else x.shape[:-1]
-    angles = (part.expand(*rows, -1).reshape(shaped.shape[0], -1) for part in (cos, sin))
-    return (shaped if shaped.stride(-1) == 1 else shaped.contiguous(), *angles)
+    turns = cos.expand(*rows, -1), sin.expand(*rows, -1)
+    if shaped.stride(-1) != 1:
+        shaped = shaped.contiguous()
+    T, half = shaped.shape[0], cos.shape[-1]
+    return shaped, turns[0].reshape(T, half), turns[1].reshape(T, half)

@@ -50,7 +50,7 @@ def _choose(scores: Tensor, rule: GateRule) -> Tensor:
 
 def _bar_weak_groups(scores: Tensor, rule: GateRule) -> Tensor:
     """V3 ranks a group by its two best experts, V2 by its best one."""
-    grouped = scores.unflatten(-1, (rule.n_group, -1))
+    grouped = scores.view(scores.shape[0], rule.n_group, scores.shape[1] // rule.n_group)
     num_best = min(2 if rule.topk_method == "noaux_tc" else 1, grouped.shape[-1])
     strength = grouped.topk(num_best, dim=-1).values.sum(-1)
     ranked = strength.sort(dim=-1, descending=True, stable=True).indices

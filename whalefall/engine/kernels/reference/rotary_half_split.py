@@ -14,6 +14,6 @@ def rotary_half_split(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     half = cos.shape[-1]
     assert sin.shape[-1] == half
     assert x.shape[-1] >= 2 * half
-    real, imaginary, rest = x.split((half, half, x.shape[-1] - 2 * half), dim=-1)
+    real, imaginary, rest = x.split_with_sizes((half, half, x.shape[-1] - 2 * half), -1)
     turned = (real * cos - imaginary * sin, imaginary * cos + real * sin)
     return torch.cat((torch.cat(turned, dim=-1).to(x.dtype), rest), dim=-1)
