@@ -89,7 +89,7 @@ def _write_match(model: DeepseekV32ForCausalLM, spaces: Subspaces, width: int) -
     attention.kv_a_proj_with_mqa.weight[:width] = spaces.previous
     match = _MATCH_SHARPNESS * torch.eye(width)
     num_heads = min(2, config.num_attention_heads)
-    for index, copied in enumerate(spaces.copied.split(width)[:num_heads]):
+    for index, copied in enumerate(torch.split(spaces.copied, width)[:num_heads]):
         count = min(copied.shape[0], config.kv_lora_rank - (index + 1) * width)
         latent = slice((index + 1) * width, (index + 1) * width + count)
         row = index * (nope + v)

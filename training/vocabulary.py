@@ -62,7 +62,7 @@ class SubVocabulary:
         """int64 [...] -> rows int64 [...] and the rare ids int64 [E] among them, ascending: the
         k-th of those has row num_rows + k in the table that `RareRows.table` makes of them."""
         rows = self.row_of_token[token_ids]
-        rare_ids, places = token_ids[rows < 0].unique(return_inverse=True)
+        rare_ids, places = torch.unique(token_ids[rows < 0], return_inverse=True)
         rows[rows < 0] = self.num_rows + places
         return rows, rare_ids
 
@@ -95,7 +95,7 @@ class Classes:
 def sampled_classes(used_rows: Tensor, num_own_rows: int, num_sampled: int) -> Classes:
     """used_rows int64 [...]: all rows of a batch; the sample follows from them alone."""
     always = torch.arange(NUM_FORMS, device=used_rows.device)
-    present = torch.cat((always, used_rows.flatten())).unique()
+    present = torch.unique(torch.cat((always, used_rows.flatten())))
     is_absent = torch.ones(num_own_rows, dtype=torch.bool, device=used_rows.device)
     is_absent[present[present < num_own_rows]] = False
     absent = is_absent.nonzero().squeeze(1)

@@ -132,7 +132,7 @@ def test_an_account_with_limits_has_them_over_all_its_keys() -> None:
     limiter.enter(caller("somebody else"), waiting(0), 1)
     limiter.leave(tickets[0], 5)
     limiter.leave(tickets[0], 5)
-    assert limiter.enter(keys[2], waiting(0), 1)
+    limiter.enter(keys[2], waiting(0), 1)
     limiter.set_account_limits({})
     for key in keys:
         limiter.enter(key, waiting(0), 1)
