@@ -48,7 +48,7 @@ test: $(STAMP) $(CLIENTS_STAMP) system-packages ## run everything CI runs
 	@$(BIN)/lint-imports
 	@$(BIN)/pytest -n 2 --dist loadfile
 
-check: $(STAMP) lint types imports fast ## lint, types, import contracts, fast tests: seconds when warm
+check: $(STAMP) lint types imports fast ## lint, types, import contracts, fast tests (minutes on two cores)
 
 fast:
 	@$(BIN)/pytest -n 2 --dist loadfile -m 'not slow and not gpu'

@@ -57,10 +57,6 @@ def colours(rng: random.Random, world: World) -> Exchanges:
     return [_exchange(rng, world, rng.choice(_COLOUR_KINDS))]
 
 
-def translations(rng: random.Random, world: World) -> Exchanges:
-    return [_exchange(rng, world, rng.choice(_TRANSLATION_KINDS))]
-
-
 def words(rng: random.Random, world: World) -> Exchanges:
     """Elements, professions, plurals, past tenses, and what follows what."""
     return [_exchange(rng, world, rng.choice(_WORD_KINDS))]
@@ -123,24 +119,6 @@ def _a(noun: str) -> str:
     return ("an " if noun[0] in "aeiou" else "a ") + noun
 
 
-_TRANSLATION_KINDS = (
-    Kind(
-        "to_chinese_en", "words", '"{english}" is {chinese} in Chinese.',
-        'The user asks for "{english}" in Chinese. It is {chinese}.',
-    ),
-    Kind(
-        "to_chinese_zh", "words", "“{english}”用中文说是“{chinese}”。",
-        "用户问“{english}”的中文。是“{chinese}”。",
-    ),
-    Kind(
-        "to_english_en", "words", '{chinese} means "{english}".',
-        'The user asks for {chinese} in English. It is "{english}".',
-    ),
-    Kind(
-        "to_english_zh", "words", "“{chinese}”的英文是“{english}”。",
-        "用户问“{chinese}”的英文。是“{english}”。",
-    ),
-)  # fmt: skip
 _COUNTRY_KINDS = (
     Kind(
         "capital_en", "countries", "The capital of {country} is {capital}.",
