@@ -25,6 +25,7 @@ async def test_an_announcement_is_read_in_the_readers_language(browser: Browser)
         text_zh="从 **02:00** UTC 开始。",
     )
     assert "is published" in page
+    browser.clock.advance(60)  # the newest comes first
     await announced(browser, title_zh="只有中文")
     english = await browser.open("/news")
     assert english.index("只有中文") < english.index("Maintenance on Sunday")
