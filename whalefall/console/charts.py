@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 WIDTH = 760
 HEIGHT = 232
-LEFT = 64
+LEFT = 80
 RIGHT = 8
 TOP = 12
 BOTTOM = 28
 NUM_COLOURS = 6
 _BAR_SHARE = 0.64
 _NUM_TICKS = 4
-_LABEL_GAP = 44
+_LABEL_GAP = 60
 """Labels along the foot keep at least this far apart."""
 
 
