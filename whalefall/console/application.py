@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.routing import Route
 
 from whalefall.console.context import ConsoleContext, build_console
-from whalefall.console.operator import models, overview, records, rerating, users
+from whalefall.console.operator import models, overview, records, rerating, users, verifications
 from whalefall.console.pages import (
     announcements,
     api_keys,
@@ -23,6 +23,7 @@ from whalefall.console.pages import (
     status,
     tickets,
     usage,
+    verification,
 )
 from whalefall.console.routing import (
     Action,
@@ -61,6 +62,7 @@ def all_views() -> tuple[View, ...]:
         *billing.VIEWS,
         *pricing.VIEWS,
         *profile.VIEWS,
+        *verification.VIEWS,
         *chat.VIEWS,
         *playground.VIEWS,
         *tickets.VIEWS,
@@ -69,6 +71,7 @@ def all_views() -> tuple[View, ...]:
         *overview.VIEWS,
         *models.VIEWS,
         *users.VIEWS,
+        *verifications.VIEWS,
         *records.VIEWS,
         *rerating.VIEWS,
     )
@@ -84,13 +87,15 @@ def all_actions() -> tuple[Action, ...]:
         *api_keys.ACTIONS,
         *pricing.ACTIONS,
         *profile.ACTIONS,
+        *verification.ACTIONS,
         *chat.ACTIONS,
         *tickets.ACTIONS,
         *announcements.ACTIONS,
         *users.ACTIONS,
+        *verifications.ACTIONS,
         *rerating.ACTIONS,
     )
 
 
 def all_downloads() -> tuple[Download, ...]:
-    return usage.DOWNLOADS
+    return (*usage.DOWNLOADS, *verifications.DOWNLOADS)

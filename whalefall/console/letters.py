@@ -75,3 +75,25 @@ def low_balance_letter(catalog: Catalog, email: str, left: str, threshold: str) 
     )
     subject = catalog.gettext(mark("Your Whalefall balance is low"))
     return Letter(email, subject, text % {"left": left, "threshold": threshold})
+
+
+def verification_approved_letter(catalog: Catalog, email: str, name: str) -> Letter:
+    text = catalog.gettext(
+        mark(
+            "Your account is verified now. It belongs to: %(name)s.\n\n"
+            "If that is not you, write to the operator of this platform at once."
+        )
+    )
+    subject = catalog.gettext(mark("Your Whalefall account is verified"))
+    return Letter(email, subject, text % {"name": name})
+
+
+def verification_rejected_letter(catalog: Catalog, email: str, reason: str) -> Letter:
+    text = catalog.gettext(
+        mark(
+            "Your account could not be verified. The reason given is: %(reason)s\n\n"
+            "You can enter your details again on the verification page."
+        )
+    )
+    subject = catalog.gettext(mark("Your Whalefall account could not be verified"))
+    return Letter(email, subject, text % {"reason": reason})
