@@ -52,14 +52,14 @@ COMPANY = {
 
 async def signed_in(browser: Browser, email: str = "ann@example.org") -> User:
     user = browser.make_user(email)
-    await browser.sign_in(email)
+    browser.enter(user)
     await browser.open("/verification")
     return user
 
 
 async def as_operator(browser: Browser) -> None:
-    browser.make_admin("root@example.org")
-    await browser.sign_in("root@example.org")
+    browser.enter(browser.make_admin("root@example.org"))
+    await browser.open("/operator/verifications")
 
 
 async def upload(browser: Browser, content: bytes = PDF, **fields: str) -> httpx.Response:
@@ -97,7 +97,7 @@ async def test_a_person_is_verified_by_an_operator(browser: Browser) -> None:
     letter = browser.mails("ann@example.org")[0]
     assert "Ann Example" in letter.text
     assert NUMBER not in letter.text
-    await browser.sign_in("ann@example.org")
+    browser.enter(user)
     html = await browser.open("/verification")
     assert "9" + "*" * 16 + NUMBER[-1] in html
     assert NUMBER not in html
@@ -133,7 +133,7 @@ async def test_a_company_shows_its_licence_to_operators_only(browser: Browser) -
     assert "has been rejected" in browser.html
     assert "cut <off>" in browser.mails("ann@example.org")[0].text
     assert (await browser.client.get(path)).status_code == 404
-    await browser.sign_in("ann@example.org")
+    browser.enter(user)
     assert "cut &lt;off&gt;" in await browser.open("/verification")
     await upload(browser)
     assert "Your details have been received" in browser.html
@@ -152,7 +152,7 @@ async def test_a_person_becomes_a_company_and_never_anything_else(browser: Brows
     await as_operator(browser)
     await browser.open(f"/operator/verifications/{claim.id}")
     await browser.submit(f"/operator/verifications/{claim.id}/approve")
-    await browser.sign_in("ann@example.org")
+    browser.enter(user)
     html = await browser.open("/verification")
     assert "Example Whale Ltd" in html
     assert "cannot be changed" in html
@@ -304,7 +304,7 @@ async def test_names_are_text_wherever_they_are_shown(browser: Browser) -> None:
     pages += [await browser.open("/operator/verifications"), await browser.open(base)]
     await browser.submit(f"{base}/approve")
     pages.append(await browser.open(f"/operator/users/{user.id}"))
-    await browser.sign_in("ann@example.org")
+    browser.enter(user)
     pages += [await browser.open("/verification"), await browser.open("/profile")]
     for html in pages:
         assert "alert(" not in html or "&lt;" in html
@@ -319,9 +319,7 @@ async def test_numbers_stand_in_no_log_letter_audit_or_error(
     caplog.set_level(logging.DEBUG)
     user = await signed_in(browser)
     await browser.submit("/verification/personal", **PERSON)
-    bob = browser.make_user("bob@example.org")
-    await browser.sign_in("bob@example.org")
-    await browser.open("/verification")
+    bob = await signed_in(browser, "bob@example.org")
     seen = [await browser.submit("/verification/personal", **PERSON)]
     seen.append((await upload(browser, id_number=NUMBER)).text)
     response = await browser.client.post(
