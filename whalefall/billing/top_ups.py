@@ -282,6 +282,22 @@ def get_top_up(conn: Connection, top_up_id: str) -> TopUp:
     return _one(conn, _SELECT.where(top_ups.c.id == top_up_id))
 
 
+def find_top_up(conn: Connection, top_up_id: str) -> TopUp | None:
+    row = conn.execute(_SELECT.where(top_ups.c.id == top_up_id)).one_or_none()
+    return None if row is None else _top_up_from_row(row)
+
+
+def find_top_up_by_payment(
+    conn: Connection, source: TopUpSource, provider_reference: str
+) -> TopUp | None:
+    """The one that this payment of the provider's has paid."""
+    is_it = (top_ups.c.source == source.value) & (
+        top_ups.c.provider_reference == provider_reference
+    )
+    row = conn.execute(_SELECT.where(is_it)).one_or_none()
+    return None if row is None else _top_up_from_row(row)
+
+
 def lock_top_up(conn: Connection, top_up_id: str) -> TopUp:
     """Read it for a change. NotFoundError when there is none."""
     return _one(conn, _SELECT.where(top_ups.c.id == top_up_id).with_for_update())
