@@ -53,6 +53,17 @@ def take_event(
     return noted
 
 
+def apply_waiting_events(conn: Connection, appliers: Appliers, now: datetime) -> int:
+    """Try again what waits; how many do not any more. For what two processes were told at once."""
+    num_applied = 0
+    for noted in list_events(conn, EventState.WAITING):
+        done = _apply(conn, noted, appliers, now)
+        if done.state is not EventState.WAITING:
+            set_event_state(conn, noted.event, done.state, done.problem)
+            num_applied += 1
+    return num_applied
+
+
 def _apply(conn: Connection, noted: NotedEvent, appliers: Appliers, now: datetime) -> NotedEvent:
     event = noted.event
     if event.kind is EventKind.OTHER:
