@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.routing import Route
 
 from whalefall.console.context import ConsoleContext, build_console
-from whalefall.console.operator import models, overview, records, rerating, users
+from whalefall.console.operator import codes, models, overview, records, rerating, users
 from whalefall.console.pages import (
     announcements,
     api_keys,
@@ -17,6 +17,7 @@ from whalefall.console.pages import (
     playground,
     pricing,
     profile,
+    redeem,
     second_factor,
     sign_in,
     sign_up,
@@ -71,6 +72,7 @@ def all_views() -> tuple[View, ...]:
         *users.VIEWS,
         *records.VIEWS,
         *rerating.VIEWS,
+        *codes.VIEWS,
     )
 
 
@@ -89,6 +91,8 @@ def all_actions() -> tuple[Action, ...]:
         *announcements.ACTIONS,
         *users.ACTIONS,
         *rerating.ACTIONS,
+        *redeem.ACTIONS,
+        *codes.ACTIONS,
     )
 
 

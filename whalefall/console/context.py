@@ -11,6 +11,7 @@ from whalefall.base.clock import Clock
 from whalefall.base.db import Database
 from whalefall.billing.overview import DayTotalsCache
 from whalefall.billing.price_book import PriceBook
+from whalefall.billing.sign_up_grants import NO_SIGN_UP_GRANT, SignUpGrantRule
 from whalefall.console.assets import Assets
 from whalefall.console.chat_turn import ChatTurn
 from whalefall.console.language import Catalog, Language, load_catalogs
@@ -36,6 +37,7 @@ class ConsoleContext:
     """How people reach this server, e.g. `http://127.0.0.1:8000`. Behind https, cookies are
     marked Secure."""
     email_domains: EmailDomainRule = field(default_factory=EmailDomainRule)
+    sign_up_grant: SignUpGrantRule = NO_SIGN_UP_GRANT
     service_email: str = "service@localhost"
     """Where people who cannot sign up are told to write."""
     count_tokens: Callable[[str], int] | None = None

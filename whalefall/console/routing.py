@@ -67,6 +67,8 @@ NOTICES = {
     "announced": mark("The announcement is published."),
     "withdrawn": mark("The announcement is withdrawn."),
     "limits_set": mark("The limits are in force."),
+    "code_redeemed": mark("The code is redeemed: its amount is part of your granted balance."),
+    "codes_revoked": mark("The codes are withdrawn. What they gave stays."),
 }
 
 Load = Callable[[Visit, Any], Awaitable[Any]]
