@@ -36,7 +36,9 @@ from whalefall.chat.tokenizer import Tokenizer, bundled_path
 from whalefall.console.application import page_not_found, routes_of
 from whalefall.console.chores import run_chores
 from whalefall.console.context import ConsoleContext, build_console
+from whalefall.console.language import load_catalogs
 from whalefall.console.postman import Postman
+from whalefall.console.refund_sender import RefundSender
 from whalefall.engine.client import EngineClient, Progress
 from whalefall.engine.clients.embedded import EmbeddedEngine
 from whalefall.engine.config import EngineConfig
@@ -128,6 +130,7 @@ async def start_platform(
             Prober(probe_targets(registry, application, clock), database, clock).run(),
             ActivityRecorder(tally, registry.engines, database, clock).run(),
             run_chores(database, clock, console.sign_up_grant),
+            RefundSender(database, clock, console.payment_providers, load_catalogs()).run(),
             *([postman(settings, database, clock).run()] if settings.smtp_host else []),
         )
         yield RunningPlatform(application, database, engines[0])

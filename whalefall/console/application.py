@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from whalefall.base.errors import NotFoundError
 from whalefall.console.context import Console, ConsoleContext, build_console
 from whalefall.console.operator import codes, models, overview, records, rerating, users
+from whalefall.console.operator import refunds as operator_refunds
 from whalefall.console.pages import (
     announcements,
     api_keys,
@@ -21,6 +22,7 @@ from whalefall.console.pages import (
     pricing,
     profile,
     redeem,
+    refunds,
     second_factor,
     sign_in,
     sign_up,
@@ -96,6 +98,8 @@ def all_views() -> tuple[View, ...]:
         *records.VIEWS,
         *rerating.VIEWS,
         *codes.VIEWS,
+        *refunds.VIEWS,
+        *operator_refunds.VIEWS,
     )
 
 
@@ -116,6 +120,8 @@ def all_actions() -> tuple[Action, ...]:
         *rerating.ACTIONS,
         *redeem.ACTIONS,
         *codes.ACTIONS,
+        *refunds.ACTIONS,
+        *operator_refunds.ACTIONS,
     )
 
 

@@ -39,6 +39,7 @@ OPERATOR_LINKS = (
     ("/operator/outbox", mark("Outbox")),
     ("/operator/audit", mark("Audit log")),
     ("/operator/codes", mark("Codes")),
+    ("/operator/refunds", mark("Refunds")),
 )
 SYMBOLS = {Currency.CNY: "¥", Currency.USD: "$"}
 
