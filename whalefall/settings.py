@@ -22,6 +22,7 @@ DEFAULT_DATA_DIR = Path(platformdirs.user_data_dir("whalefall", appauthor=False)
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
+Days = Annotated[int, msgspec.Meta(ge=1, le=36_500)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
 
@@ -127,6 +128,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Addresses of these domains, and of domains below them, may not sign up."""
     service_email: str = "service@localhost"
     """Where people who need help are told to write."""
+    sign_up_grant_cny: str = "0"
+    """What a new account that pays in CNY is granted, e.g. `10.00`; 0: nothing."""
+    sign_up_grant_usd: str = "0"
+    """The same for a new account that pays in USD."""
+    sign_up_grant_days: Days = 30
+    """How long it lasts."""
+    sign_up_grant_again_days: Days = 365
+    """An address whose account is deleted and made anew within so many days is granted nothing."""
     smtp_host: str = ""
     """The mail server; empty means that letters wait in the operator's outbox."""
     smtp_port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 587
