@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from whalefall.app import sign_up_grant_rule
+from whalefall.base.money import Currency
 from whalefall.settings import SettingsError, load_settings
 
 
@@ -78,3 +80,19 @@ def test_lists_and_calendars_are_read_from_file_and_variable(tmp_path: Path) -> 
     config.write_text('[holidays]\ncn = ["tomorrow"]\n')
     with pytest.raises(SettingsError, match="holidays"):
         load_settings({}, environ)
+
+
+def test_new_accounts_are_granted_nothing_unless_it_is_set() -> None:
+    off = sign_up_grant_rule(load_settings({}, {}))
+    assert set(off.amounts.values()) == {0}
+    variables = {"WHALEFALL_SIGN_UP_GRANT_CNY": "2.50", "WHALEFALL_SIGN_UP_GRANT_DAYS": "7"}
+    rule = sign_up_grant_rule(load_settings({}, variables))
+    assert rule.amounts == {Currency.CNY: 2_500_000_000, Currency.USD: 0}
+    assert (rule.lasts.days, rule.again_after.days) == (7, 365)
+
+
+@pytest.mark.parametrize("amount", ["-1", "x", "NaN", "1e400", "0.0000000001"])
+def test_an_odd_grant_for_new_accounts_is_refused_by_name(amount: str) -> None:
+    settings = load_settings({}, {"WHALEFALL_SIGN_UP_GRANT_USD": amount})
+    with pytest.raises(SettingsError, match="sign_up_grant_usd"):
+        sign_up_grant_rule(settings)
