@@ -84,6 +84,14 @@ class WechatPaySettings(msgspec.Struct, frozen=True):
     gateway_url: str
 
 
+class StripeSettings(msgspec.Struct, frozen=True):
+    """The `stripe_…` settings once all of them are there."""
+
+    secret_key: str
+    webhook_secret: str
+    api_base: str
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
     """Address to listen on."""
@@ -176,6 +184,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wechatpay_platform_certificate_files: tuple[Path, ...] = ()
     """For a merchant that has platform certificates instead of, or still beside, a public key."""
     wechatpay_gateway_url: str = "https://api.mch.weixin.qq.com"
+    stripe_secret_key: str | None = None
+    """Stripe's secret or restricted key (`sk_…`, `rk_…`). Payments by card, in US dollars, take it
+    and stripe_webhook_secret; both are best given as variables, e.g. WHALEFALL_STRIPE_SECRET_KEY."""
+    stripe_webhook_secret: str | None = None
+    """`whsec_…`, of the webhook endpoint that points to /payments/stripe/notify here."""
+    stripe_api_base: str = "https://api.stripe.com"
     api_era: Literal["A", "B"] = "A"
     """A: the wire of the V3.2 era. B: the later switches (plain-text errors and so on)."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -222,6 +236,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             _require("wechatpay", name, value)
         return found
 
+    @property
+    def stripe(self) -> StripeSettings | None:
+        """As alipay."""
+        return _all_or_none(self, "stripe", StripeSettings)
+
 
 def load_settings(
     overrides: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None
@@ -239,7 +258,7 @@ def load_settings(
     # The file is checked by itself first, so that an error names the file it stands in.
     _converted(from_file, str(config_file))
     settings = _converted({**from_file, **from_environment, **given}, "settings")
-    _ = settings.alipay, settings.wechatpay  # a half-configured provider stops the start here
+    _ = settings.alipay, settings.wechatpay, settings.stripe  # a half-configured provider stops the start here
     return settings
 
 

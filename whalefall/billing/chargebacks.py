@@ -26,6 +26,8 @@ from sqlalchemy import (
     UniqueConstraint,
     and_,
     insert,
+    literal,
+    or_,
     select,
     update,
 )
@@ -218,11 +220,11 @@ def lose_chargeback(conn: Connection, chargeback_id: str, now: datetime) -> Char
 
 
 def chargeback_to_return(conn: Connection, top_up_id: str, amount_nanos: int) -> Chargeback:
-    """The dispute of this payment and amount that a provider says was won. NotFoundError when
-    none is left."""
+    """The dispute of this payment and amount that a provider says was won; of any amount where it
+    says none (0). NotFoundError when none is left."""
     query = _SELECT.where(
         chargebacks.c.top_up_id == top_up_id,
-        chargebacks.c.amount_nanos == amount_nanos,
+        or_(chargebacks.c.amount_nanos == amount_nanos, literal(amount_nanos == 0)),
         chargebacks.c.kind == ChargebackKind.DISPUTE.value,
         chargebacks.c.state != ChargebackState.WON.value,
     )

@@ -211,13 +211,22 @@ def confirm_refund(conn: Connection, refund_id: str, reference: str, now: dateti
     money is in the balance again, it is taken back like any payment returned without our asking."""
     found = lock_refund(conn, refund_id)
     if found.state is RefundState.DONE:
-        return found
+        return _name(conn, found, reference)
     if found.state is RefundState.FAILED:
         _take_after_all(conn, found, now)
         return found
     payable, clearing = _payable(found), _clearing(conn, found, now)
     _move(conn, found, payable, clearing, "done", now)
     return _end(conn, replace(found, state=RefundState.DONE, provider_reference=reference), now)
+
+
+def _name(conn: Connection, found: Refund, reference: str) -> Refund:
+    """A provider may confirm before it says under which name."""
+    if not reference or found.provider_reference:
+        return found
+    mine = update(refunds).where(refunds.c.id == found.id)
+    conn.execute(mine.values(provider_reference=reference))
+    return replace(found, provider_reference=reference)
 
 
 def fail_refund(conn: Connection, refund_id: str, problem: str, now: datetime) -> Refund:

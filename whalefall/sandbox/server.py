@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Generator, Sequence
 from dataclasses import dataclass
 
 import uvicorn
@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
+from typing_extensions import override
 
 from whalefall.base.clock import Clock
 from whalefall.sandbox.alipay import AlipaySandbox
@@ -62,10 +63,8 @@ async def open_sandbox(
         config = uvicorn.Config(
             _application(sandbox), log_config=None, lifespan="off", timeout_graceful_shutdown=1
         )
-        server = uvicorn.Server(config)
-        # Signals are the platform's business: a second server must not take them from it.
-        server.install_signal_handlers = _nothing  # type: ignore[attr-defined]
-        serving = asyncio.create_task(server._serve(sockets=[listener]))  # noqa: SLF001
+        server = _QuietServer(config)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             yield sandbox
         finally:
@@ -74,8 +73,13 @@ async def open_sandbox(
             await courier.close()
 
 
-def _nothing() -> None:
-    pass
+class _QuietServer(uvicorn.Server):
+    """Leaves signals to the platform's own server."""
+
+    @override
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
 
 
 def _sandbox(
