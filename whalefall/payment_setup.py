@@ -12,12 +12,12 @@ from whalefall.base.signatures import (
     private_key_from_text,
     public_key_from_text,
 )
-from whalefall.billing.payments.alipay import AlipayPayments
+from whalefall.billing.payments.alipay import Alipay
 from whalefall.billing.payments.alipay_gateway import AlipayAccount
 from whalefall.billing.payments.base import PaymentProvider
 from whalefall.billing.payments.key_files import KeyFileError, read_public, read_secret
-from whalefall.billing.payments.stripe import StripeAccount, StripePayments
-from whalefall.billing.payments.wechatpay import WechatPayPayments
+from whalefall.billing.payments.stripe import Stripe, StripeAccount
+from whalefall.billing.payments.wechatpay import WechatPay
 from whalefall.billing.payments.wechatpay_gateway import WechatPayAccount
 from whalefall.billing.top_ups import TopUpSource
 from whalefall.sandbox.server import Sandbox
@@ -31,13 +31,13 @@ def providers_from_settings(settings: Settings, base_url: str, clock: Clock) -> 
     found: list[PaymentProvider] = []
     try:
         if settings.alipay is not None:
-            found.append(AlipayPayments(alipay_account(settings), clock))
+            found.append(Alipay(alipay_account(settings), clock))
         if settings.wechatpay is not None:
-            found.append(WechatPayPayments(wechatpay_account(settings, base_url), clock))
+            found.append(WechatPay(wechatpay_account(settings, base_url), clock))
         if settings.stripe is not None:
             given = settings.stripe
             account = StripeAccount(given.secret_key, given.webhook_secret, given.api_base)
-            found.append(StripePayments(account, clock))
+            found.append(Stripe(account, clock))
     except KeyFileError as error:
         raise SettingsError(str(error)) from None
     return {each.source: each for each in found}
@@ -47,7 +47,7 @@ def providers_from_sandbox(sandbox: Sandbox, base_url: str, clock: Clock) -> Pro
     """All three, with the keys that the sandbox made."""
     alipay, wechatpay = sandbox.alipay_merchant, sandbox.wechatpay_merchant
     found: tuple[PaymentProvider, ...] = (
-        AlipayPayments(
+        Alipay(
             AlipayAccount(
                 app_id=alipay.app_id,
                 seller_id=alipay.seller_id,
@@ -57,7 +57,7 @@ def providers_from_sandbox(sandbox: Sandbox, base_url: str, clock: Clock) -> Pro
             ),
             clock,
         ),
-        WechatPayPayments(
+        WechatPay(
             WechatPayAccount(
                 app_id=wechatpay.app_id,
                 merchant_id=wechatpay.merchant_id,
@@ -70,7 +70,7 @@ def providers_from_sandbox(sandbox: Sandbox, base_url: str, clock: Clock) -> Pro
             ),
             clock,
         ),
-        StripePayments(
+        Stripe(
             StripeAccount(
                 sandbox.stripe_party.secret_key,
                 sandbox.stripe_party.webhook_secret,

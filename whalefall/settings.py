@@ -186,7 +186,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wechatpay_gateway_url: str = "https://api.mch.weixin.qq.com"
     stripe_secret_key: str | None = None
     """Stripe's secret or restricted key (`sk_…`, `rk_…`). Payments by card, in US dollars, take it
-    and stripe_webhook_secret; both are best given as variables, e.g. WHALEFALL_STRIPE_SECRET_KEY."""
+    and stripe_webhook_secret; both are best given as WHALEFALL_STRIPE_… variables."""
     stripe_webhook_secret: str | None = None
     """`whsec_…`, of the webhook endpoint that points to /payments/stripe/notify here."""
     stripe_api_base: str = "https://api.stripe.com"
@@ -258,7 +258,8 @@ def load_settings(
     # The file is checked by itself first, so that an error names the file it stands in.
     _converted(from_file, str(config_file))
     settings = _converted({**from_file, **from_environment, **given}, "settings")
-    _ = settings.alipay, settings.wechatpay, settings.stripe  # a half-configured provider stops the start here
+    # A half-configured provider stops the start here.
+    _ = settings.alipay, settings.wechatpay, settings.stripe
     return settings
 
 

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from whalefall.base.errors import NotFoundError
 from whalefall.console.context import Console, ConsoleContext, build_console
+from whalefall.console.notices import notice_routes
 from whalefall.console.operator import codes, models, overview, records, rerating, users
 from whalefall.console.operator import refunds as operator_refunds
 from whalefall.console.pages import (
@@ -66,6 +67,7 @@ def routes_of(console: Console) -> list[Route]:
     routes = [
         home.front_door(console),
         Route("/static/{name}", console.assets.serve, methods=["GET"]),
+        *notice_routes(console.cashier),
     ]
     for view in (*all_views(), *guides.help_views(all_views(), all_actions())):
         routes += view_routes(console, view)

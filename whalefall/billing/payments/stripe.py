@@ -65,7 +65,7 @@ class StripeAccount:
         return self.secret_key.startswith(("sk_live_", "rk_live_"))
 
 
-class StripePayments:
+class Stripe:
     source = TopUpSource.STRIPE
     currencies = frozenset({Currency.USD})
     answer_ok = NoticeAnswer(200, "application/json", b'{"received":true}')
