@@ -8,7 +8,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from whalefall.base.errors import NotFoundError
 from whalefall.console.context import Console, ConsoleContext, build_console
-from whalefall.console.operator import models, overview, records, rerating, users, verifications
+from whalefall.console.notices import notice_routes
+from whalefall.console.operator import (
+    codes,
+    models,
+    overview,
+    records,
+    rerating,
+    users,
+    verifications,
+)
+from whalefall.console.operator import refunds as operator_refunds
 from whalefall.console.pages import (
     announcements,
     api_keys,
@@ -20,6 +30,8 @@ from whalefall.console.pages import (
     playground,
     pricing,
     profile,
+    redeem,
+    refunds,
     second_factor,
     sign_in,
     sign_up,
@@ -64,6 +76,7 @@ def routes_of(console: Console) -> list[Route]:
     routes = [
         home.front_door(console),
         Route("/static/{name}", console.assets.serve, methods=["GET"]),
+        *notice_routes(console.cashier),
     ]
     for view in (*all_views(), *guides.help_views(all_views(), all_actions())):
         routes += view_routes(console, view)
@@ -97,6 +110,9 @@ def all_views() -> tuple[View, ...]:
         *verifications.VIEWS,
         *records.VIEWS,
         *rerating.VIEWS,
+        *codes.VIEWS,
+        *refunds.VIEWS,
+        *operator_refunds.VIEWS,
     )
 
 
@@ -117,6 +133,10 @@ def all_actions() -> tuple[Action, ...]:
         *users.ACTIONS,
         *verifications.ACTIONS,
         *rerating.ACTIONS,
+        *redeem.ACTIONS,
+        *codes.ACTIONS,
+        *refunds.ACTIONS,
+        *operator_refunds.ACTIONS,
     )
 
 

@@ -39,6 +39,8 @@ OPERATOR_LINKS = (
     ("/operator/outbox", mark("Outbox")),
     ("/operator/audit", mark("Audit log")),
     ("/operator/verifications", mark("Verifications")),
+    ("/operator/codes", mark("Codes")),
+    ("/operator/refunds", mark("Refunds")),
 )
 SYMBOLS = {Currency.CNY: "¥", Currency.USD: "$"}
 
