@@ -220,7 +220,7 @@ def alarm(conn: Connection, now: datetime) -> Reconciliation | None:
     query = _SELECT.where(is_over).order_by(reconciliations.c.finished_at.desc()).limit(1)
     row = conn.execute(query).one_or_none()
     found = None if row is None else _run_from_row(row)
-    return None if found is None or found.is_clean and not is_stale(found, now) else found
+    return None if found is None or (found.is_clean and not is_stale(found, now)) else found
 
 
 def is_stale(run: Reconciliation, now: datetime) -> bool:
