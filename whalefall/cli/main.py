@@ -21,6 +21,7 @@ from whalefall.cli import (
     tokens,
     usage,
     users,
+    verification,
 )
 
 app = typer.Typer(
@@ -31,6 +32,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command()(serve.serve)
+users.app.add_typer(verification.app, name="verification")
 app.add_typer(users.app, name="users")
 app.add_typer(keys.app, name="keys")
 app.command()(money.grant)

@@ -9,7 +9,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from whalefall.base.errors import NotFoundError
 from whalefall.console.context import Console, ConsoleContext, build_console
 from whalefall.console.notices import notice_routes
-from whalefall.console.operator import codes, models, overview, records, rerating, users
+from whalefall.console.operator import (
+    codes,
+    models,
+    overview,
+    records,
+    rerating,
+    users,
+    verifications,
+)
 from whalefall.console.operator import refunds as operator_refunds
 from whalefall.console.pages import (
     announcements,
@@ -30,6 +38,7 @@ from whalefall.console.pages import (
     status,
     tickets,
     usage,
+    verification,
 )
 from whalefall.console.routing import (
     Action,
@@ -89,6 +98,7 @@ def all_views() -> tuple[View, ...]:
         *billing.VIEWS,
         *pricing.VIEWS,
         *profile.VIEWS,
+        *verification.VIEWS,
         *chat.VIEWS,
         *playground.VIEWS,
         *tickets.VIEWS,
@@ -97,6 +107,7 @@ def all_views() -> tuple[View, ...]:
         *overview.VIEWS,
         *models.VIEWS,
         *users.VIEWS,
+        *verifications.VIEWS,
         *records.VIEWS,
         *rerating.VIEWS,
         *codes.VIEWS,
@@ -115,10 +126,12 @@ def all_actions() -> tuple[Action, ...]:
         *api_keys.ACTIONS,
         *pricing.ACTIONS,
         *profile.ACTIONS,
+        *verification.ACTIONS,
         *chat.ACTIONS,
         *tickets.ACTIONS,
         *announcements.ACTIONS,
         *users.ACTIONS,
+        *verifications.ACTIONS,
         *rerating.ACTIONS,
         *redeem.ACTIONS,
         *codes.ACTIONS,
@@ -128,4 +141,4 @@ def all_actions() -> tuple[Action, ...]:
 
 
 def all_downloads() -> tuple[Download, ...]:
-    return usage.DOWNLOADS
+    return (*usage.DOWNLOADS, *verifications.DOWNLOADS)
