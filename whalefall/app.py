@@ -24,10 +24,12 @@ from whalefall.api.routes import api_routes
 from whalefall.base.clock import Clock, SystemClock
 from whalefall.base.db import Database, upgrade
 from whalefall.base.ids import new_id
+from whalefall.base.money import Currency
 from whalefall.base.smtp import SmtpServer, SmtpTransport
 from whalefall.billing.price_book import PriceBook
 from whalefall.billing.price_versions import register_prices
 from whalefall.billing.price_windows import Calendar
+from whalefall.billing.virtual_accounts import BankAccount
 from whalefall.chat.formats.registry import format_by_name
 from whalefall.chat.tokenizer import Tokenizer, bundled_path
 from whalefall.console.application import page_not_found, routes_of
@@ -161,7 +163,23 @@ def console_context(
         service_email=settings.service_email,
         shows_outbox=not settings.smtp_host,
         is_demonstration=settings.model_dir == EMBEDDED_MODEL_DIR,
+        bank_account=bank_account(settings),
     )
+
+
+def bank_account(settings: Settings) -> BankAccount | None:
+    """Where bank transfers arrive; None where there are none. Raises SettingsError for half of
+    an account."""
+    given = {
+        name: getattr(settings, f"bank_account_{name}").strip()
+        for name in ("number", "bank", "branch", "holder")
+    }
+    if not any(given.values()):
+        return None
+    for name, value in given.items():
+        if not value:
+            raise SettingsError(f"bank_account_{name} is empty; bank transfers need it, too")
+    return BankAccount(**given, currency=Currency(settings.bank_account_currency))
 
 
 def load_prices(settings: Settings) -> PriceBook:

@@ -17,12 +17,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import islice
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from whalefall.accounts.closure import is_closed
-from whalefall.accounts.users import get_user
-from whalefall.accounts.verification import VerificationKind, verified_identity
+from whalefall.accounts.users import get_user, users
+from whalefall.accounts.verification import (
+    VerificationKind,
+    VerificationState,
+    verifications,
+    verified_identity,
+)
 from whalefall.billing.bank_entries import WaitReason
 from whalefall.billing.bank_statements.cells import plain_name
 from whalefall.billing.bank_statements.entry import Direction, StatementEntry
@@ -143,3 +149,28 @@ def _objection(conn: Connection, entry: StatementEntry, user_id: str) -> WaitRea
     if entry.currency is not user.currency:
         return WaitReason.OTHER_CURRENCY
     return WaitReason.REVERSAL if entry.is_reversal else WaitReason.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class EnterpriseNamed:
+    user_id: str
+    email: str
+    name: str
+
+
+def enterprises_named(
+    conn: Connection, payer_name: str, *, limit: int = 10
+) -> list[EnterpriseNamed]:
+    """Verified enterprises with this name, for an operator to choose from."""
+    name = plain_name(payer_name)
+    query = (
+        select(users.c.id, users.c.email, verifications.c.name)
+        .join(users, users.c.id == verifications.c.user_id)
+        .where(
+            verifications.c.state == VerificationState.APPROVED.value,
+            verifications.c.kind == VerificationKind.ENTERPRISE.value,
+        )
+    )
+    rows = conn.execute(query, execution_options={"yield_per": 1000})
+    found = (EnterpriseNamed(*row) for row in map(tuple, rows) if plain_name(row[2]) == name)
+    return list(islice(found, limit))

@@ -8,6 +8,7 @@ import typer
 
 from whalefall.base.errors import PlatformError
 from whalefall.cli import (
+    bank,
     bench,
     db,
     doctor,
@@ -35,6 +36,7 @@ app.add_typer(keys.app, name="keys")
 app.command()(money.grant)
 app.command("top-up")(money.top_up)
 app.command()(tokens.tokens)
+app.add_typer(bank.app, name="bank")
 app.add_typer(prices.app, name="prices")
 app.add_typer(usage.app, name="usage")
 app.add_typer(ledger.app, name="ledger")

@@ -8,10 +8,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from whalefall.base.errors import NotFoundError
 from whalefall.console.context import Console, ConsoleContext, build_console
-from whalefall.console.operator import models, overview, records, rerating, users
+from whalefall.console.operator import models, overview, records, rerating, transfers, users
 from whalefall.console.pages import (
     announcements,
     api_keys,
+    bank_transfer,
     billing,
     chat,
     guides,
@@ -94,6 +95,8 @@ def all_views() -> tuple[View, ...]:
         *users.VIEWS,
         *records.VIEWS,
         *rerating.VIEWS,
+        *bank_transfer.VIEWS,
+        *transfers.VIEWS,
     )
 
 
@@ -112,6 +115,7 @@ def all_actions() -> tuple[Action, ...]:
         *announcements.ACTIONS,
         *users.ACTIONS,
         *rerating.ACTIONS,
+        *transfers.ACTIONS,
     )
 
 

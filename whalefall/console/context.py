@@ -11,6 +11,7 @@ from whalefall.base.clock import Clock
 from whalefall.base.db import Database
 from whalefall.billing.overview import DayTotalsCache
 from whalefall.billing.price_book import PriceBook
+from whalefall.billing.virtual_accounts import BankAccount
 from whalefall.console.assets import Assets
 from whalefall.console.chat_turn import ChatTurn
 from whalefall.console.language import Catalog, Language, load_catalogs
@@ -44,6 +45,8 @@ class ConsoleContext:
     """No mail transport is set up: letters wait in the operator's outbox, and pages say so."""
     is_demonstration: bool = False
     """The embedded model is served: pages say plainly that it is for demonstration only."""
+    bank_account: BankAccount | None = None
+    """Where bank transfers arrive; None: they are not offered."""
     backends: Callable[[], tuple[Backend, ...]] = tuple
     """The engines with their load now, for the operator."""
     serving_limits: ServingLimits | None = None

@@ -67,6 +67,8 @@ NOTICES = {
     "announced": mark("The announcement is published."),
     "withdrawn": mark("The announcement is withdrawn."),
     "limits_set": mark("The limits are in force."),
+    "attributed": mark("The payment has been credited."),
+    "returned": mark("The payment is noted as sent back."),
 }
 
 Load = Callable[[Visit, Any], Awaitable[Any]]

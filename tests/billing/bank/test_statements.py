@@ -34,7 +34,7 @@ ENTRIES = st.lists(
         direction=st.sampled_from(Direction),
         currency=st.sampled_from(Currency),
         amount_nanos=st.one_of(
-            st.integers(1, 10**12).map(lambda cents: cents * 10_000_000), st.integers(1, 10**18)
+            st.integers(1, 10**10).map(lambda cents: cents * 10_000_000), st.integers(1, 10**17)
         ),
         is_reversal=st.booleans(),
         reference=st.from_regex(r"[A-Z0-9]{0,20}", fullmatch=True),

@@ -27,7 +27,7 @@ NUM_PREAMBLE_LINES_MAX = 40
 NUM_ENTRIES_MAX = 50_000
 _ACCOUNT = re.compile(r"(?:账号|账户|帐号)[^:：]{0,12}[:：]?\s*,?\s*([0-9][0-9 -]{4,40})")
 _TOTALS = ("合计", "总计", "小计", "累计", "汇总", "总笔数", "总金额", "共")
-_WHOLE_TOTALS = ("合计", "总计")
+_WHOLE_TOTALS = ("合计", "总")
 _SIDES = {"借": Direction.DEBIT, "贷": Direction.CREDIT}
 _NO_FLAGS = ("", "0", "N", "否", "正常", "X")
 
