@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby
+from itertools import groupby, islice
 
 from sqlalchemy import (
     CheckConstraint,
@@ -59,6 +59,8 @@ from whalefall.billing.transfers import AccountKind, lock_accounts, open_account
 from whalefall.billing.virtual_accounts import BankAccount
 
 BATCH_LENGTH = 50
+NUM_ALIKE_MAX = 500
+"""Entries of one kind, which have to be booked in one transaction."""
 NUM_LISTED_MAX = 200
 FILE_LENGTH_MAX = 200
 
@@ -155,13 +157,18 @@ def new_import(statement: Statement, file: str, imported_by: str, now: datetime)
     return BankImport(new_id("import"), name, statement.format, num_entries, imported_by, now)
 
 
-def check_account(statement: Statement, file: str, account: BankAccount) -> None:
-    """StatementError when it is the statement of another account. A bank may write ours with
-    letters before it, as an IBAN, or name virtual numbers below it."""
+def check_statement(statement: Statement, file: str, account: BankAccount) -> None:
+    """StatementError when it is the statement of another account, or one that cannot be booked in
+    short transactions. A bank may write our account with letters before it, as an IBAN, or name
+    virtual numbers below it."""
     digits = "".join(letter for letter in statement.account if letter.isdigit())
     is_ours = digits.startswith(account.number) or digits.endswith(account.number)
     if digits and not is_ours:
         raise StatementError(Problem.OTHER_ACCOUNT, Place(file), found=statement.account)
+    for _, alike in groupby(sorted(statement.entries, key=kind_of), key=kind_of):
+        for entry in islice(alike, NUM_ALIKE_MAX, None):
+            limit = NUM_ALIKE_MAX
+            raise StatementError(Problem.TOO_MANY_ALIKE, Place(file, entry.line), limit=limit)
 
 
 def batches(statement: Statement) -> list[tuple[StatementEntry, ...]]:

@@ -14,8 +14,10 @@ names are, and whether an entry is marked as a reversal does not matter."""
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from hashlib import sha256
 from itertools import islice
 
@@ -29,6 +31,7 @@ from whalefall.accounts.verification import (
     verifications,
     verified_identity,
 )
+from whalefall.base.money import Currency
 from whalefall.billing.bank_entries import WaitReason
 from whalefall.billing.bank_statements.cells import plain_name
 from whalefall.billing.bank_statements.entry import Direction, StatementEntry
@@ -65,7 +68,7 @@ class Verdict:
     """NONE: it is credited to that user."""
 
 
-def kind_of(entry: StatementEntry) -> tuple[object, ...]:
+def kind_of(entry: StatementEntry) -> tuple[date, Direction, Currency, int]:
     """Entries that differ in this are different."""
     return entry.booked_on, entry.direction, entry.currency, entry.amount_nanos
 
@@ -79,52 +82,62 @@ def content_key(entry: StatementEntry, base_number: str) -> str:
 
 def compare(stored: Sequence[StoredEntry], entries: Sequence[StatementEntry]) -> Comparison:
     """Entries of one kind against those stored of that kind."""
-    left = list(stored)
+    left = {each.id: each for each in stored}
     unknown = list(entries)
     learnt: dict[str, str] = {}
-    for is_same in (_same_reference_and_payer, _same_reference, _same_payer, _same_payer_at_last):
+    for key_of_stored, key_of_entry in _STEPS:
+        waiting = defaultdict[object, deque[StoredEntry]](deque)
+        for each in left.values():
+            waiting[key_of_stored(each)].append(each)
         still_unknown = []
         for entry in unknown:
-            match = _first(left, entry, is_same)
-            if match is None:
+            key = key_of_entry(entry)
+            if key is None or not waiting[key]:
                 still_unknown.append(entry)
                 continue
-            left.remove(match)
+            match = left.pop(waiting[key].popleft().id)
             if entry.reference and not match.reference:
                 learnt[match.id] = entry.reference
         unknown = still_unknown
     return Comparison(tuple(unknown), len(entries) - len(unknown), learnt)
 
 
-_IsSame = Callable[[StoredEntry, StatementEntry], bool]
+_Key = tuple[str, ...] | None
+_Step = tuple[Callable[[StoredEntry], _Key], Callable[[StatementEntry], _Key]]
 
 
-def _first(
-    stored: Sequence[StoredEntry], entry: StatementEntry, is_same: _IsSame
-) -> StoredEntry | None:
-    return next((each for each in stored if is_same(each, entry)), None)
+def _name(entry: StatementEntry) -> str:
+    return plain_name(entry.payer_name)
 
 
-def _same_reference(stored: StoredEntry, entry: StatementEntry) -> bool:
-    return bool(entry.reference) and stored.reference == entry.reference
-
-
-def _same_reference_and_payer(stored: StoredEntry, entry: StatementEntry) -> bool:
-    return _same_reference(stored, entry) and stored.name == plain_name(entry.payer_name)
-
-
-def _same_payer(stored: StoredEntry, entry: StatementEntry) -> bool:
-    return not stored.reference and stored.name == plain_name(entry.payer_name)
-
-
-def _same_payer_at_last(stored: StoredEntry, entry: StatementEntry) -> bool:
-    return not entry.reference and stored.name == plain_name(entry.payer_name)
+_STEPS: tuple[_Step, ...] = (
+    (
+        lambda stored: (stored.reference, stored.name),
+        lambda entry: (entry.reference, _name(entry)) if entry.reference else None,
+    ),
+    (
+        lambda stored: (stored.reference,),
+        lambda entry: (entry.reference,) if entry.reference else None,
+    ),
+    (
+        lambda stored: None if stored.reference else (stored.name,),
+        lambda entry: (_name(entry),),
+    ),
+    (
+        lambda stored: (stored.name,),
+        lambda entry: None if entry.reference else (_name(entry),),
+    ),
+)
+"""The rule's steps, the first in two: by what a stored entry is found, and what an entry seeks.
+None: not by this step."""
 
 
 def judge(conn: Connection, entry: StatementEntry, base_number: str) -> Verdict:
     """Whether a credit is credited by itself, and to whom: only what names one enterprise's number
     and comes from that enterprise."""
     assert entry.direction is Direction.CREDIT
+    if entry.is_reversal:
+        return Verdict(None, WaitReason.REVERSAL)
     numbers = numbers_in(entry.credited_account, base_number)
     numbers |= numbers_in(entry.text, base_number)
     if len(numbers) != 1:
@@ -146,9 +159,8 @@ def _objection(conn: Connection, entry: StatementEntry, user_id: str) -> WaitRea
         return WaitReason.NOT_VERIFIED
     if plain_name(entry.payer_name) != plain_name(identity.name):
         return WaitReason.OTHER_NAME
-    if entry.currency is not user.currency:
-        return WaitReason.OTHER_CURRENCY
-    return WaitReason.REVERSAL if entry.is_reversal else WaitReason.NONE
+    is_theirs = entry.currency is user.currency
+    return WaitReason.NONE if is_theirs else WaitReason.OTHER_CURRENCY
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from whalefall.billing.bank_imports import (
     Tally,
     batches,
     begin_import,
-    check_account,
+    check_statement,
     import_batch,
     new_import,
     preview_batch,
@@ -76,7 +76,7 @@ def import_statement(
     try:
         data = _bytes_of(file)
         statement = parse_statement(data, file.name, expected=expected, currency=account.currency)
-        check_account(statement, file.name, account)
+        check_statement(statement, file.name, account)
         with open_database(data_dir) as database:
             run = _preview if dry_run else _take_in
             report = run(database, account, statement, file.name, as_json)

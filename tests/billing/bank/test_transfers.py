@@ -112,8 +112,8 @@ def test_a_closed_account_gets_nothing(counter: BankCounter) -> None:
     counter.database.run(close_account, user.id, counter.bank.now)
     counter.take_in([paid_to(number)])
     assert only_entry(counter).wait_reason is WaitReason.ACCOUNT_CLOSED
+    decision = counter.decision(only_entry(counter))
     with pytest.raises(InvalidRequestError, match="closed"):
-        decision = counter.decision(only_entry(counter))
         counter.database.run(attribute_entry, decision, user.id)
 
 

@@ -139,7 +139,8 @@ def _problem(
 def _entry(reader: _Reader, row: _Row) -> StatementEntry | None:
     """None for a line that moves nothing."""
     layout = reader.layout
-    if any(row.cells[len(reader.headings) :]):
+    if len(row.cells) > len(reader.headings):
+        # Also when the last ones are empty: a comma too many may have shifted all the others.
         place = Place(reader.file, row.line, str(len(reader.headings) + 1))
         raise StatementError(Problem.LONG_LINE, place)
     day = _day(reader, row)

@@ -32,7 +32,7 @@ from whalefall.billing.bank_imports import (
     Tally,
     batches,
     begin_import,
-    check_account,
+    check_statement,
     import_batch,
     list_imports,
     new_import,
@@ -199,7 +199,7 @@ def _parsed(fields: ImportStatement, account: BankAccount) -> Statement:
     statement = parse_statement(
         fields.statement, fields.file_name, expected=fields.format, currency=account.currency
     )
-    check_account(statement, fields.file_name, account)
+    check_statement(statement, fields.file_name, account)
     return statement
 
 
