@@ -19,7 +19,10 @@ class Problem(enum.StrEnum):
     EMPTY = "The file is empty. Export the statement again."
     TOO_LARGE = "The file has more than %(limit)d bytes. Export fewer days at once."
     TOO_MANY = "There are more than %(limit)d entries. Export fewer days at once."
-    TOO_MANY_ALIKE = "More than %(limit)d entries of one day have the same amount. Import the day in several files."
+    TOO_MANY_ALIKE = (
+        "More than %(limit)d entries of one day have the same amount. Import the day in several "
+        "files."
+    )
     NOT_TEXT = "This is neither UTF-8 nor GB18030 text. Export the statement as CSV or camt.053."
     NOT_CSV = "This line is not CSV. Export the file again and do not edit it."
     NO_HEADER = (
