@@ -52,6 +52,7 @@ from whalefall.cli.users import user_by_email
 from whalefall.console.bank_letters import letter_writer
 from whalefall.console.language import load_catalogs
 from whalefall.console.operator.transfers import import_detail
+from whalefall.settings import SettingsError
 
 app = typer.Typer(help="Bank transfers.", no_args_is_help=True)
 EntryId = Annotated[str, typer.Argument(help="The entry's id, bankentry_…")]
@@ -167,7 +168,10 @@ def settle(
 
 
 def _account(data_dir: Path | None) -> BankAccount:
-    account = bank_account(settings_from(data_dir=data_dir))
+    try:
+        account = bank_account(settings_from(data_dir=data_dir))
+    except SettingsError as error:
+        fail(str(error), code=2)
     if account is None:
         fail("no bank account is set up: fill in the settings that begin with bank_account_")
     return account
