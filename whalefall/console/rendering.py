@@ -41,6 +41,7 @@ OPERATOR_LINKS = (
     ("/operator/codes", mark("Codes")),
     ("/operator/refunds", mark("Refunds")),
     ("/operator/verifications", mark("Verifications")),
+    ("/operator/transfers", mark("Bank transfers")),
 )
 SYMBOLS = {Currency.CNY: "¥", Currency.USD: "$"}
 

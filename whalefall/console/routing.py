@@ -74,6 +74,8 @@ NOTICES = {
     "verification_submitted": mark("Your details have been received. You will get a letter."),
     "verification_approved": mark("The verification has been approved."),
     "verification_rejected": mark("The verification has been rejected."),
+    "attributed": mark("The payment has been credited."),
+    "returned": mark("The payment is noted as sent back."),
 }
 
 Load = Callable[[Visit, Any], Awaitable[Any]]
