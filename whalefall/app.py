@@ -30,9 +30,9 @@ from whalefall.billing.price_versions import register_prices
 from whalefall.billing.price_windows import Calendar
 from whalefall.chat.formats.registry import format_by_name
 from whalefall.chat.tokenizer import Tokenizer, bundled_path
-from whalefall.console.application import console_routes
+from whalefall.console.application import page_not_found, routes_of
 from whalefall.console.chores import run_chores
-from whalefall.console.context import ConsoleContext
+from whalefall.console.context import ConsoleContext, build_console
 from whalefall.console.postman import Postman
 from whalefall.engine.client import EngineClient, Progress
 from whalefall.engine.clients.embedded import EmbeddedEngine
@@ -137,11 +137,10 @@ def build_application(
         era=Era.V3_2 if settings.api_era == "A" else Era.V4,
         comparisons=tuple(each.path for each in settings.comparison_endpoints),
     )
-    application = Starlette(
-        routes=[*api_routes(platform, options, tally.note), *console_routes(console)]
-    )
-    # Unknown paths get the wire's empty 404; a slash too many is an unknown path, not a redirect.
-    application.router.default = not_found
+    built = build_console(console)
+    application = Starlette(routes=[*api_routes(platform, options, tally.note), *routes_of(built)])
+    # Programs get the wire's empty 404; a slash too many is an unknown path, not a redirect.
+    application.router.default = page_not_found(built, not_found)
     application.router.redirect_slashes = False
     return application
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from starlette.requests import Request
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from whalefall.console.context import ConsoleContext, build_console
+from whalefall.base.errors import NotFoundError
+from whalefall.console.context import Console, ConsoleContext, build_console
 from whalefall.console.operator import models, overview, records, rerating, users
 from whalefall.console.pages import (
     announcements,
@@ -30,13 +33,33 @@ from whalefall.console.routing import (
     View,
     action_routes,
     download_routes,
+    error_page,
     view_routes,
 )
+from whalefall.console.session import open_visit
 
 
 def console_routes(context: ConsoleContext) -> list[Route]:
     """Templates, words and static files are read now, so that a broken one stops the start."""
-    console = build_console(context)
+    return routes_of(build_console(context))
+
+
+def page_not_found(console: Console, otherwise: ASGIApp) -> ASGIApp:
+    """For every unknown path: a page for somebody who looks at it in a browser, and what programs
+    are answered for them."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        if scope.get("method") != "GET" or "text/html" not in request.headers.get("accept", ""):
+            await otherwise(scope, receive, send)
+            return
+        visit = await open_visit(console, request)
+        await error_page(visit, NotFoundError("unknown path"))(scope, receive, send)
+
+    return answer
+
+
+def routes_of(console: Console) -> list[Route]:
     routes = [
         home.front_door(console),
         Route("/static/{name}", console.assets.serve, methods=["GET"]),
