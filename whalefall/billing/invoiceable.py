@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, case, func, select
+from sqlalchemy import Connection, Integer, and_, case, func, literal_column, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from whalefall.base.money import Currency
@@ -116,9 +116,9 @@ def currencies_with_usage(conn: Connection, user_id: str) -> Sequence[Currency]:
 
 
 def _month() -> ColumnElement[int]:
-    # A day is written 20260115. Of two whole numbers SQLAlchemy's // is the databases' own
-    # division of integers.
-    return usage_daily.c.day // 100
+    # A day is written 20260115. The divisor is written out, not bound: PostgreSQL would not see
+    # that what is grouped by is what is selected.
+    return usage_daily.c.day // literal_column("100", Integer)
 
 
 def _is_theirs(user_id: str, currency: Currency) -> ColumnElement[bool]:

@@ -18,13 +18,13 @@ from fpdf.fonts import FontFace
 from pylopdf_fonts_zh_cn import sans_path
 from typing_extensions import override
 
+from whalefall.console.papers.line_breaks import broken_lines
+
 FONT = "sans"
 MARGIN_MM = 20
 INK = (31, 35, 41)
 SOFT = (101, 109, 118)
 LINE = (208, 213, 219)
-CJK_FIRST = "\u2e80"
-"""Chinese text, and no other that the font knows, begins here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class Sheet(FPDF):
             padding=1.2,
             first_row_as_headings=True,
             repeat_headings=TableHeadingsDisplay.ON_TOP_OF_EVERY_PAGE,
-            wrapmode=self._wrap_mode(rows[0][0] if rows else ""),
+            wrapmode=WrapMode.CHAR,
         ) as table:
             for cells in (heading, *rows):
                 row = table.row()
@@ -170,19 +170,7 @@ class Sheet(FPDF):
 
     def _wrapped(self, width: float, height: float, text: str) -> None:
         left = self.get_x()
-        self.multi_cell(
-            width,
-            height,
-            text,
-            align="L",
-            wrapmode=self._wrap_mode(text),
-            new_x=XPos.LEFT,
-            new_y=YPos.NEXT,
-        )
+        room = width - 2 * self.c_margin
+        for line in broken_lines(text, room, self.get_string_width):
+            self.cell(width, height, line, new_x=XPos.LEFT, new_y=YPos.NEXT)
         self.set_x(left)
-
-    @staticmethod
-    def _wrap_mode(text: str) -> WrapMode:
-        """Chinese has no spaces between words: a line ends after any character."""
-        is_chinese = any(letter >= CJK_FIRST for letter in text)
-        return WrapMode.CHAR if is_chinese else WrapMode.WORD
