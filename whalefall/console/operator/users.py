@@ -22,8 +22,8 @@ from whalefall.accounts.users import User, get_user, reinstate_user, suspend_use
 from whalefall.base.errors import InvalidRequestError
 from whalefall.base.money import Currency, nanos_from_text
 from whalefall.billing.grants import Grant, GrantRequest, grant, list_grants
-from whalefall.billing.history import TopUp, list_top_ups
-from whalefall.billing.ledger import Balance, Deposit, deposit
+from whalefall.billing.ledger import Balance
+from whalefall.billing.top_ups import Deposit, TopUp, TopUpState, list_top_ups, record_top_up
 from whalefall.console.forms import RefusedError
 from whalefall.console.language import mark
 from whalefall.console.pages.usage import shown_balances
@@ -160,7 +160,7 @@ def _user_page(conn: Connection, user_id: str, now: datetime) -> UserPage:
         limits=account_limits_of(conn, user_id),
         api_keys=tuple(list_api_keys(conn, user_id)),
         grants=tuple(reversed(list_grants(conn, user_id))),
-        top_ups=tuple(list_top_ups(conn, user_id)),
+        top_ups=tuple(list_top_ups(conn, user_id, state=TopUpState.PAID)),
         actions=tuple(list_actions(conn, subject=user_id, limit=50)),
         new_idempotency_key=secrets.token_hex(16),
     )
@@ -235,7 +235,7 @@ def _deposit(conn: Connection, actor: Actor, fields: GiveMoney, nanos: int, now:
     user = get_user(conn, fields.user_id)
     currency = fields.currency or user.currency
     key = f"operator:{fields.idempotency_key}"
-    deposit(conn, Deposit(user.id, currency, nanos, key, fields.reason, now))
+    record_top_up(conn, Deposit(user.id, currency, nanos, key, fields.reason, now))
     detail = f"{fields.amount} {currency} {fields.reason}"
     record_action(conn, actor, "balance.topped_up", user.id, now, detail)
 

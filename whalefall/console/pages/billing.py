@@ -9,9 +9,9 @@ from sqlalchemy import Connection
 
 from whalefall.accounts.users import User
 from whalefall.billing.grants import Grant, list_grants
-from whalefall.billing.history import TopUp, list_top_ups
 from whalefall.billing.ledger import Balance
 from whalefall.billing.rerating import CorrectionMade, list_corrections
+from whalefall.billing.top_ups import TopUp, TopUpState, list_top_ups
 from whalefall.console.forms import NoFields
 from whalefall.console.pages.usage import shown_balances
 from whalefall.console.routing import View
@@ -45,14 +45,15 @@ async def load_transactions(visit: Visit, _query: NoFields) -> TransactionsPage:
 def _transactions(conn: Connection, user: User, now: datetime) -> TransactionsPage:
     return TransactionsPage(
         balances=shown_balances(conn, user, now),
-        top_ups=tuple(list_top_ups(conn, user.id)),
+        top_ups=tuple(list_top_ups(conn, user.id, state=TopUpState.PAID)),
         grants=tuple(reversed(list_grants(conn, user.id))),
         corrections=tuple(list_corrections(conn, user.id)),
     )
 
 
+TOP_UP = View("/top_up", "top_up.html", load_top_up, "The balances and how to add to them.")
 VIEWS = (
-    View("/top_up", "top_up.html", load_top_up, "The balances and how to add to them."),
+    TOP_UP,
     View(
         "/transactions",
         "transactions.html",
