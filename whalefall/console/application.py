@@ -15,6 +15,7 @@ from whalefall.console.operator import (
     overview,
     records,
     rerating,
+    transfers,
     users,
     verifications,
 )
@@ -22,6 +23,7 @@ from whalefall.console.operator import refunds as operator_refunds
 from whalefall.console.pages import (
     announcements,
     api_keys,
+    bank_transfer,
     billing,
     chat,
     guides,
@@ -113,6 +115,8 @@ def all_views() -> tuple[View, ...]:
         *codes.VIEWS,
         *refunds.VIEWS,
         *operator_refunds.VIEWS,
+        *bank_transfer.VIEWS,
+        *transfers.VIEWS,
     )
 
 
@@ -137,6 +141,7 @@ def all_actions() -> tuple[Action, ...]:
         *codes.ACTIONS,
         *refunds.ACTIONS,
         *operator_refunds.ACTIONS,
+        *transfers.ACTIONS,
     )
 
 

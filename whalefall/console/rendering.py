@@ -38,9 +38,10 @@ OPERATOR_LINKS = (
     ("/operator/rerating", mark("Re-rating")),
     ("/operator/outbox", mark("Outbox")),
     ("/operator/audit", mark("Audit log")),
-    ("/operator/verifications", mark("Verifications")),
     ("/operator/codes", mark("Codes")),
     ("/operator/refunds", mark("Refunds")),
+    ("/operator/verifications", mark("Verifications")),
+    ("/operator/transfers", mark("Bank transfers")),
 )
 SYMBOLS = {Currency.CNY: "¥", Currency.USD: "$"}
 
