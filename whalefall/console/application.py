@@ -11,8 +11,10 @@ from whalefall.console.context import Console, ConsoleContext, build_console
 from whalefall.console.notices import notice_routes
 from whalefall.console.operator import (
     codes,
+    ledger,
     models,
     overview,
+    reconciliation,
     records,
     rerating,
     transfers,
@@ -110,6 +112,8 @@ def all_views() -> tuple[View, ...]:
         *models.VIEWS,
         *users.VIEWS,
         *verifications.VIEWS,
+        *ledger.VIEWS,
+        *reconciliation.VIEWS,
         *records.VIEWS,
         *rerating.VIEWS,
         *codes.VIEWS,
@@ -136,6 +140,7 @@ def all_actions() -> tuple[Action, ...]:
         *announcements.ACTIONS,
         *users.ACTIONS,
         *verifications.ACTIONS,
+        *reconciliation.ACTIONS,
         *rerating.ACTIONS,
         *redeem.ACTIONS,
         *codes.ACTIONS,

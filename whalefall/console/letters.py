@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from whalefall.accounts.signup import CODE_LIFETIME
 from whalefall.base.mail import Letter
 from whalefall.console.language import Catalog, mark
@@ -131,3 +133,18 @@ def verification_rejected_letter(catalog: Catalog, email: str, reason: str) -> L
     )
     subject = catalog.gettext(mark("Your Whalefall account could not be verified"))
     return Letter(email, subject, text % {"reason": reason})
+
+
+def reconciliation_letter(
+    catalog: Catalog, email: str, day: str, num_differences: int, lines: Sequence[str]
+) -> Letter:
+    """`lines` are the first few, each with what was expected and what was found."""
+    text = catalog.gettext(
+        mark(
+            "The books of %(day)s do not agree: %(count)s differences. Look at the operator's "
+            "reconciliation page. The first of them, expected / found:"
+        )
+    )
+    subject = catalog.gettext(mark("Whalefall: the books of %(day)s do not agree"))
+    told = text % {"day": day, "count": num_differences}
+    return Letter(email, subject % {"day": day}, "\n\n".join([told, *lines]))

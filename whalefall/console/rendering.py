@@ -42,6 +42,8 @@ OPERATOR_LINKS = (
     ("/operator/refunds", mark("Refunds")),
     ("/operator/verifications", mark("Verifications")),
     ("/operator/transfers", mark("Bank transfers")),
+    ("/operator/ledger", mark("Ledger")),
+    ("/operator/reconciliation", mark("Reconciliation")),
 )
 SYMBOLS = {Currency.CNY: "¥", Currency.USD: "$"}
 

@@ -76,6 +76,7 @@ NOTICES = {
     "verification_rejected": mark("The verification has been rejected."),
     "attributed": mark("The payment has been credited."),
     "returned": mark("The payment is noted as sent back."),
+    "reconciled": mark("All books have been compared."),
 }
 
 Load = Callable[[Visit, Any], Awaitable[Any]]
