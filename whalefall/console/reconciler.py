@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 import structlog
@@ -47,6 +48,12 @@ Providers = Mapping[TopUpSource, PaymentProvider]
 Catalogs = Mapping[Language, Catalog]
 
 
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    statements: list[tuple[TopUpSource, date]]
+    unavailable: list[Unavailable]
+
+
 class Reconciler:
     def __init__(
         self, database: Database, clock: Clock, providers: Providers, catalogs: Catalogs
@@ -74,28 +81,30 @@ class Reconciler:
         run_id = await self._database.write(claim_daily, day, now)
         if run_id is None:
             return None
-        unavailable = await self._fetch(day)
-        if unavailable and hour < LAST_HOUR:
+        fetched = await self._fetch(day)
+        if fetched.unavailable and hour < LAST_HOUR:
             log.warning("a statement is missing; it is asked for again", day=str(day))
             return None
-        return await self._compare(run_id, day, unavailable, self._catalogs)
+        return await self._compare(run_id, fetched, self._catalogs)
 
     async def reconcile(self, asked_by: str) -> Reconciliation:
         """Now, for whoever asks and looks at it. Nobody is written to."""
         now = self._clock.now()
         day = day_to_reconcile(now)
         run_id = await self._database.write(begin_run, day, asked_by, now)
-        return await self._compare(run_id, day, await self._fetch(day), {})
+        return await self._compare(run_id, await self._fetch(day), {})
 
-    async def _fetch(self, day: date) -> list[Unavailable]:
-        """Whatever statements are missing up to this day; what could not be had."""
-        unavailable = []
+    async def _fetch(self, day: date) -> _Fetched:
+        """Whatever statements are missing up to this day."""
+        fetched = _Fetched([], [])
         for source, provider in self._providers.items():
             for each in await self._database.read(missing_days, source, day):
                 problem = await self._fetch_day(source, provider, each)
                 if problem:
-                    unavailable.append(Unavailable(source, each, problem))
-        return unavailable
+                    fetched.unavailable.append(Unavailable(source, each, problem))
+                else:
+                    fetched.statements.append((source, each))
+        return fetched
 
     async def _fetch_day(self, source: TopUpSource, provider: PaymentProvider, day: date) -> str:
         """Empty when all went well."""
@@ -107,12 +116,10 @@ class Reconciler:
         await self._database.write(keep_statement, source, day, lines, now)
         return ""
 
-    async def _compare(
-        self, run_id: str, day: date, unavailable: list[Unavailable], catalogs: Catalogs
-    ) -> Reconciliation:
-        now = self._clock.now()
-        sources = tuple(self._providers)
-        comparison = await self._database.read(compare_books, sources, day, unavailable, now)
+    async def _compare(self, run_id: str, fetched: _Fetched, catalogs: Catalogs) -> Reconciliation:
+        comparison = await self._database.read(
+            compare_books, fetched.statements, fetched.unavailable, self._clock.now()
+        )
         return await self._database.write(_finish, run_id, comparison, catalogs, self._clock.now())
 
 
