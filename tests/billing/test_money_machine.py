@@ -42,7 +42,12 @@ from whalefall.accounts.api_keys import APIKey
 from whalefall.accounts.users import User
 from whalefall.accounts.verification import VerificationKind
 from whalefall.base.db import Database
-from whalefall.base.errors import InsufficientBalanceError, InvalidRequestError, NotFoundError
+from whalefall.base.errors import (
+    InsufficientBalanceError,
+    InvalidRequestError,
+    NotFoundError,
+    ServerError,
+)
 from whalefall.base.money import Currency
 from whalefall.billing.bank_imports import begin_import, import_batch, new_import
 from whalefall.billing.bank_statements.entry import (
@@ -174,8 +179,8 @@ class MoneyMachine(RuleBasedStateMachine):
                 self.faults.arm(fault)
                 try:
                     database.run(fn, *args)
-                except Crashed:
-                    pass
+                except (Crashed, ServerError):
+                    pass  # nobody was told that it was done
                 finally:
                     self.faults.arm(None)
             return database.run(fn, *args)
