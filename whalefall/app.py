@@ -25,6 +25,7 @@ from whalefall.base.clock import Clock, SystemClock
 from whalefall.base.db import Database, upgrade
 from whalefall.base.ids import new_id
 from whalefall.base.smtp import SmtpServer, SmtpTransport
+from whalefall.billing.current_prices import CurrentPrices
 from whalefall.billing.price_book import PriceBook
 from whalefall.billing.price_versions import register_prices
 from whalefall.billing.price_windows import Calendar
@@ -54,6 +55,7 @@ from whalefall.serving.models import (
     ServedModel,
 )
 from whalefall.serving.platform import Base, Platform
+from whalefall.serving.price_reader import PriceReader
 from whalefall.serving.probes import Prober, ProbeTarget, model_target, page_target
 from whalefall.settings import EMBEDDED_MODEL_DIR, AdditionalModel, Settings, SettingsError
 
@@ -86,14 +88,15 @@ async def start_platform(
         journal_directory = settings.data_dir / "journal"
         journal = Journal(journal_directory, instance_id)
         stack.callback(journal.close)
-        prices = load_prices(settings)
-        await database.write(register_prices, [entry.price for entry in prices.listed()])
+        prices = CurrentPrices(load_prices(settings))
+        await database.write(register_prices, [entry.price for entry in prices.files.listed()])
+        await database.read(prices.read, clock.now())
         meter = Meter(database, prices, clock, instance_id)
         authenticator = Authenticator(database, clock)
         housekeeper = Housekeeper(database, meter, authenticator, journal_directory, clock)
         await housekeeper.round()
         _run_beside(stack, housekeeper.run())
-        check_prices(settings, prices)
+        check_prices(settings, prices.book)
         engines = tuple(build_engine(settings, model) for model in settings.served_models)
         registry = build_registry(settings, engines)
         for engine in engines:
@@ -122,6 +125,7 @@ async def start_platform(
         _run_beside(
             stack,
             limits_reader.run(),
+            PriceReader(database, prices, clock).run(),
             Prober(probe_targets(registry, application, clock), database, clock).run(),
             ActivityRecorder(tally, registry.engines, database, clock).run(),
             run_chores(database, clock),
@@ -147,13 +151,13 @@ def build_application(
 
 
 def console_context(
-    settings: Settings, database: Database, clock: Clock, prices: PriceBook, platform: Platform
+    settings: Settings, database: Database, clock: Clock, prices: CurrentPrices, platform: Platform
 ) -> ConsoleContext:
     """What the console takes from the settings; the rest comes from what is running."""
     return ConsoleContext(
         database=database,
         clock=clock,
-        price_book=prices,
+        prices=prices,
         platform=platform,
         base_url=settings.public_url or f"http://{settings.host}:{settings.port}",
         email_domains=EmailDomainRule.of(
