@@ -178,9 +178,9 @@ def test_two_that_begin_at_one_instant_are_refused(database: Database, tmp_path:
     with pytest.raises(ServerError, match=rf"{made.id}.*own/deepseek-chat/CNY \(own\.toml\)"):
         database.run_read(clash.read, START)
     desk.withdraw(made, START)
-    assert database.run_read(clash.read, START).price_at(CHAT, Currency.CNY, february).id == (
-        "own/deepseek-chat/CNY"
-    )
+    book = database.run_read(clash.read, START)
+    outside_the_hours = february + timedelta(hours=2)
+    assert book.price_at(CHAT, Currency.CNY, outside_the_hours).id == "own/deepseek-chat/CNY"
 
 
 def test_of_two_processes_at_once_the_second_is_told(desk: Desk) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.routing import Route
 
 from whalefall.console.context import ConsoleContext, build_console
-from whalefall.console.operator import models, overview, records, rerating, users
+from whalefall.console.operator import models, overview, prices, records, rerating, users
 from whalefall.console.pages import (
     announcements,
     api_keys,
@@ -70,6 +70,7 @@ def all_views() -> tuple[View, ...]:
         *models.VIEWS,
         *users.VIEWS,
         *records.VIEWS,
+        *prices.VIEWS,
         *rerating.VIEWS,
     )
 
@@ -88,6 +89,7 @@ def all_actions() -> tuple[Action, ...]:
         *tickets.ACTIONS,
         *announcements.ACTIONS,
         *users.ACTIONS,
+        *prices.ACTIONS,
         *rerating.ACTIONS,
     )
 
