@@ -175,6 +175,19 @@ def load_prices(settings: Settings) -> PriceBook:
     return PriceBook.load(settings.price_files, calendars)
 
 
+def current_prices(settings: Settings, database: Database, clock: Clock) -> CurrentPrices:
+    """The files with what was announced, for commands that run beside the server."""
+    prices = CurrentPrices(load_prices(settings))
+    database.run_read(prices.read, clock.now())
+    return prices
+
+
+def priced_names(settings: Settings) -> tuple[str, ...]:
+    """The names people are charged for by these settings, priced already or not."""
+    aliases = (alias.priced_as or alias.name for alias in settings.aliases)
+    return (*aliases, *(model.name for model in settings.served_models))
+
+
 def postman(settings: Settings, database: Database, clock: Clock) -> Postman:
     server = SmtpServer(
         host=settings.smtp_host,

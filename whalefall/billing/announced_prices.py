@@ -35,7 +35,7 @@ from whalefall.base.tables import Instant, metadata
 from whalefall.billing.price_book import ANNOUNCED
 from whalefall.billing.price_versions import register_prices
 from whalefall.billing.price_windows import PriceWindow, table_from_window
-from whalefall.billing.pricing import PRICE_MICROS_MAX, Price
+from whalefall.billing.pricing import PRICE_MICROS_MAX, Price, text_from_micros
 
 LEAD_TIME = timedelta(minutes=5)
 LIST_AGE_MAX = timedelta(minutes=2)
@@ -123,8 +123,35 @@ class AnnouncedPrice:
     """The id of the operator's account, or `command line`."""
     withdrawn_at: datetime | None = None
 
+    @property
+    def draft(self) -> PriceDraft:
+        """As it was asked for."""
+        price = self.price
+        return PriceDraft(
+            model=price.model,
+            currency=price.currency,
+            hit_micros=price.hit_micros,
+            miss_micros=price.miss_micros,
+            output_micros=price.output_micros,
+            effective_from=self.effective_from,
+            effective_to=self.effective_to,
+            window=self.window_name or "",
+            note=self.note,
+        )
+
     def can_be_withdrawn(self, now: datetime) -> bool:
         return self.withdrawn_at is None and self.effective_from - now >= LIST_AGE_MAX
+
+
+def told(draft: PriceDraft) -> str:
+    """For the audit log: all that counts of it, in one line."""
+    figures = (draft.hit_micros, draft.miss_micros, draft.output_micros)
+    ends = f" to {draft.effective_to.isoformat()}" if draft.effective_to else ""
+    hours = f" in {draft.window}" if draft.window else ""
+    return (
+        f"{draft.model} {draft.currency} {' / '.join(map(text_from_micros, figures))} "
+        f"from {draft.effective_from.isoformat()}{ends}{hours}"
+    )
 
 
 def announced_price(

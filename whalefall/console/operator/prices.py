@@ -19,6 +19,7 @@ from whalefall.billing.announced_prices import (
     LEAD_TIME,
     AnnouncedPrice,
     list_announced,
+    told,
     withdraw_price,
 )
 from whalefall.billing.current_prices import CurrentPrices
@@ -28,7 +29,7 @@ from whalefall.billing.price_changes import announce as announce_price
 from whalefall.billing.price_changes import compare as compare_prices
 from whalefall.billing.price_texts import PriceTexts, draft_from_texts
 from whalefall.billing.price_timeline import PricePeriod, timelines
-from whalefall.billing.pricing import Price, TokenCounts, cost_nanos, text_from_micros
+from whalefall.billing.pricing import Price, TokenCounts, cost_nanos
 from whalefall.console.language import mark
 from whalefall.console.pages.pricing import WEEKDAY_NAMES, Hours, PriceState, hours_of, state_of
 from whalefall.console.routing import Action, View, redirect
@@ -185,18 +186,6 @@ async def withdraw(visit: Visit, fields: PriceName) -> AnnouncedPrice:
     return announced
 
 
-def told(announced: AnnouncedPrice) -> str:
-    """For the audit log: everything that was announced."""
-    price = announced.price
-    figures = (price.hit_micros, price.miss_micros, price.output_micros)
-    ends = f" to {announced.effective_to.isoformat()}" if announced.effective_to else ""
-    hours = f" in {announced.window_name}" if announced.window_name else ""
-    return (
-        f"{price.model} {price.currency} {' / '.join(map(text_from_micros, figures))} "
-        f"from {announced.effective_from.isoformat()}{ends}{hours}"
-    )
-
-
 def _order(fields: PriceFields) -> PriceOrder:
     texts = {name: getattr(fields, name) for name in PriceTexts.__slots__}
     return PriceOrder(draft_from_texts(PriceTexts(**texts)))
@@ -275,13 +264,13 @@ def _announce(
     conn: Connection, prices: CurrentPrices, order: PriceOrder, actor: Actor, now: datetime
 ) -> AnnouncedPrice:
     announced = announce_price(conn, prices, order, actor.id or "", now)
-    record_action(conn, actor, "price.announced", announced.id, now, told(announced))
+    record_action(conn, actor, "price.announced", announced.id, now, told(announced.draft))
     return announced
 
 
 def _withdraw(conn: Connection, announced_id: str, actor: Actor, now: datetime) -> AnnouncedPrice:
     announced = withdraw_price(conn, announced_id, now)
-    record_action(conn, actor, "price.withdrawn", announced.id, now, told(announced))
+    record_action(conn, actor, "price.withdrawn", announced.id, now, told(announced.draft))
     return announced
 
 
