@@ -32,6 +32,7 @@ from whalefall.billing.price_versions import register_prices
 from whalefall.billing.price_windows import Calendar
 from whalefall.billing.return_events import APPLIERS
 from whalefall.billing.sign_up_grants import SignUpGrantRule
+from whalefall.billing.virtual_accounts import BankAccount
 from whalefall.chat.formats.registry import format_by_name
 from whalefall.chat.tokenizer import Tokenizer, bundled_path
 from whalefall.console.application import page_not_found, routes_of
@@ -178,6 +179,7 @@ def console_context(
         service_email=settings.service_email,
         shows_outbox=not settings.smtp_host,
         is_demonstration=settings.model_dir == EMBEDDED_MODEL_DIR,
+        bank_account=bank_account(settings),
     )
 
 
@@ -209,6 +211,21 @@ def sign_up_grant_rule(settings: Settings) -> SignUpGrantRule:
         timedelta(days=settings.sign_up_grant_days),
         timedelta(days=settings.sign_up_grant_again_days),
     )
+
+
+def bank_account(settings: Settings) -> BankAccount | None:
+    """Where bank transfers arrive; None where there are none. Raises SettingsError for half of
+    an account."""
+    given = {
+        name: getattr(settings, f"bank_account_{name}").strip()
+        for name in ("number", "bank", "branch", "holder")
+    }
+    if not any(given.values()):
+        return None
+    for name, value in given.items():
+        if not value:
+            raise SettingsError(f"bank_account_{name} is empty; bank transfers need it, too")
+    return BankAccount(**given, currency=Currency(settings.bank_account_currency))
 
 
 def load_prices(settings: Settings) -> PriceBook:

@@ -156,6 +156,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What letters come from."""
     price_files: tuple[Path, ...] = ()
     """Price lists laid over the platform's own, later ones first."""
+    bank_account_number: Annotated[str, msgspec.Meta(pattern=r"^([0-9]{6,22})?$")] = ""
+    """The account that bank transfers arrive on, digits only; with it come the other three. Empty:
+    no bank transfers."""
+    bank_account_bank: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    """The bank's name, as payers write it."""
+    bank_account_branch: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    """The branch that keeps the account."""
+    bank_account_holder: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    """Whom the account belongs to."""
+    bank_account_currency: Literal["CNY", "USD"] = "CNY"
     holidays: dict[str, tuple[date, ...]] = {}
     """Calendars by name, e.g. `cn`, in place of those of the price lists."""
     alipay_app_id: str | None = None

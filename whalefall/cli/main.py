@@ -8,6 +8,7 @@ import typer
 
 from whalefall.base.errors import PlatformError
 from whalefall.cli import (
+    bank,
     bench,
     codes,
     db,
@@ -37,6 +38,7 @@ app.command()(money.grant)
 app.command("top-up")(money.top_up)
 app.add_typer(codes.app, name="codes")
 app.command()(tokens.tokens)
+app.add_typer(bank.app, name="bank")
 app.add_typer(prices.app, name="prices")
 app.add_typer(usage.app, name="usage")
 app.add_typer(ledger.app, name="ledger")

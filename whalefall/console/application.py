@@ -9,11 +9,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from whalefall.base.errors import NotFoundError
 from whalefall.console.context import Console, ConsoleContext, build_console
 from whalefall.console.notices import notice_routes
-from whalefall.console.operator import codes, models, overview, records, rerating, users
+from whalefall.console.operator import codes, models, overview, records, rerating, transfers, users
 from whalefall.console.operator import refunds as operator_refunds
 from whalefall.console.pages import (
     announcements,
     api_keys,
+    bank_transfer,
     billing,
     chat,
     guides,
@@ -102,6 +103,8 @@ def all_views() -> tuple[View, ...]:
         *codes.VIEWS,
         *refunds.VIEWS,
         *operator_refunds.VIEWS,
+        *bank_transfer.VIEWS,
+        *transfers.VIEWS,
     )
 
 
@@ -124,6 +127,7 @@ def all_actions() -> tuple[Action, ...]:
         *codes.ACTIONS,
         *refunds.ACTIONS,
         *operator_refunds.ACTIONS,
+        *transfers.ACTIONS,
     )
 
 

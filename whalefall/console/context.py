@@ -15,6 +15,7 @@ from whalefall.billing.price_book import PriceBook
 from whalefall.billing.return_events import APPLIERS
 from whalefall.billing.sign_up_grants import NO_SIGN_UP_GRANT, SignUpGrantRule
 from whalefall.billing.top_ups import TopUpSource
+from whalefall.billing.virtual_accounts import BankAccount
 from whalefall.console.assets import Assets
 from whalefall.console.cashier import Cashier
 from whalefall.console.chat_turn import ChatTurn
@@ -55,6 +56,8 @@ class ConsoleContext:
     sandbox_url: str = ""
     """Where the sandbox that plays the providers shows itself; pages say then that no money is
     real. Empty without one."""
+    bank_account: BankAccount | None = None
+    """Where bank transfers arrive; None: they are not offered."""
     backends: Callable[[], tuple[Backend, ...]] = tuple
     """The engines with their load now, for the operator."""
     serving_limits: ServingLimits | None = None

@@ -66,6 +66,17 @@ def ticket_letter(catalog: Catalog, email: str, subject: str, text: str) -> Lett
     return Letter(email, head % {"subject": subject}, text)
 
 
+def bank_transfer_letter(catalog: Catalog, email: str, amount: str, payer: str) -> Letter:
+    text = catalog.gettext(
+        mark(
+            "Your bank transfer of %(amount)s from %(payer)s has arrived and is part of your "
+            "topped-up balance now."
+        )
+    )
+    subject = catalog.gettext(mark("Your bank transfer has arrived"))
+    return Letter(email, subject, text % {"amount": amount, "payer": payer})
+
+
 def low_balance_letter(catalog: Catalog, email: str, left: str, threshold: str) -> Letter:
     text = catalog.gettext(
         mark(
