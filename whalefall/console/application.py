@@ -9,7 +9,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from whalefall.base.errors import NotFoundError
 from whalefall.console.context import Console, ConsoleContext, build_console
 from whalefall.console.notices import notice_routes
-from whalefall.console.operator import codes, models, overview, records, rerating, transfers, users
+from whalefall.console.operator import (
+    codes,
+    models,
+    overview,
+    payments,
+    records,
+    rerating,
+    transfers,
+    users,
+)
 from whalefall.console.operator import refunds as operator_refunds
 from whalefall.console.pages import (
     announcements,
@@ -30,6 +39,7 @@ from whalefall.console.pages import (
     sign_up,
     status,
     tickets,
+    top_up,
     usage,
 )
 from whalefall.console.routing import (
@@ -88,6 +98,8 @@ def all_views() -> tuple[View, ...]:
         *usage.VIEWS,
         *api_keys.VIEWS,
         *billing.VIEWS,
+        *top_up.VIEWS,
+        *payments.VIEWS,
         *pricing.VIEWS,
         *profile.VIEWS,
         *chat.VIEWS,
@@ -123,6 +135,8 @@ def all_actions() -> tuple[Action, ...]:
         *announcements.ACTIONS,
         *users.ACTIONS,
         *rerating.ACTIONS,
+        *top_up.ACTIONS,
+        *payments.ACTIONS,
         *redeem.ACTIONS,
         *codes.ACTIONS,
         *refunds.ACTIONS,

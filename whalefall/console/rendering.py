@@ -41,6 +41,7 @@ OPERATOR_LINKS = (
     ("/operator/codes", mark("Codes")),
     ("/operator/refunds", mark("Refunds")),
     ("/operator/transfers", mark("Bank transfers")),
+    ("/operator/payments", mark("Online payments")),
 )
 SYMBOLS = {Currency.CNY: "¥", Currency.USD: "$"}
 

@@ -71,6 +71,7 @@ NOTICES = {
     "refund_asked": mark("Your refund is on its way. We write when it is done."),
     "refund_ticket": mark("Your refund is noted, and a ticket is open for it."),
     "codes_revoked": mark("The codes are withdrawn. What they gave stays."),
+    "event_settled": mark("The notice is noted as looked after."),
     "attributed": mark("The payment has been credited."),
     "returned": mark("The payment is noted as sent back."),
 }
