@@ -18,6 +18,7 @@ from whalefall.console.operator import (
     rerating,
     transfers,
     users,
+    verifications,
 )
 from whalefall.console.operator import refunds as operator_refunds
 from whalefall.console.pages import (
@@ -41,6 +42,7 @@ from whalefall.console.pages import (
     tickets,
     top_up,
     usage,
+    verification,
 )
 from whalefall.console.routing import (
     Action,
@@ -102,6 +104,7 @@ def all_views() -> tuple[View, ...]:
         *payments.VIEWS,
         *pricing.VIEWS,
         *profile.VIEWS,
+        *verification.VIEWS,
         *chat.VIEWS,
         *playground.VIEWS,
         *tickets.VIEWS,
@@ -110,6 +113,7 @@ def all_views() -> tuple[View, ...]:
         *overview.VIEWS,
         *models.VIEWS,
         *users.VIEWS,
+        *verifications.VIEWS,
         *records.VIEWS,
         *rerating.VIEWS,
         *codes.VIEWS,
@@ -130,10 +134,12 @@ def all_actions() -> tuple[Action, ...]:
         *api_keys.ACTIONS,
         *pricing.ACTIONS,
         *profile.ACTIONS,
+        *verification.ACTIONS,
         *chat.ACTIONS,
         *tickets.ACTIONS,
         *announcements.ACTIONS,
         *users.ACTIONS,
+        *verifications.ACTIONS,
         *rerating.ACTIONS,
         *top_up.ACTIONS,
         *payments.ACTIONS,
@@ -146,4 +152,4 @@ def all_actions() -> tuple[Action, ...]:
 
 
 def all_downloads() -> tuple[Download, ...]:
-    return usage.DOWNLOADS
+    return (*usage.DOWNLOADS, *verifications.DOWNLOADS)

@@ -42,6 +42,7 @@ OPERATOR_LINKS = (
     ("/operator/refunds", mark("Refunds")),
     ("/operator/transfers", mark("Bank transfers")),
     ("/operator/payments", mark("Online payments")),
+    ("/operator/verifications", mark("Verifications")),
 )
 SYMBOLS = {Currency.CNY: "¥", Currency.USD: "$"}
 
