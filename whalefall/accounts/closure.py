@@ -1,6 +1,6 @@
 """The end of an account. The row stays, because money once moved under its id; the person does
-not: address, password, keys, logins, second factor and conversations are gone, and the address is
-free again."""
+not: address, password, keys, logins, second factor, conversations and the verified identity are
+gone; the address and the identity number are free again."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from whalefall.accounts.logins import revoke_logins
 from whalefall.accounts.profiles import profiles
 from whalefall.accounts.second_factor import remove_second_factor
 from whalefall.accounts.users import User, get_user, users
+from whalefall.accounts.verification import release_identity
 
 CLOSED_EMAIL_END = "@deleted.invalid"
 
@@ -27,6 +28,7 @@ def close_account(conn: Connection, user_id: str, now: datetime) -> User:
     revoke_logins(conn, user_id, now)
     remove_second_factor(conn, user_id)
     delete_conversations(conn, user_id)
+    release_identity(conn, user_id)
     conn.execute(delete(profiles).where(profiles.c.user_id == user_id))
     emptied = update(users).where(users.c.id == user_id)
     conn.execute(emptied.values(email=closed_email(user_id), password_hash=None, suspended_at=now))

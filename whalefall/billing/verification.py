@@ -17,6 +17,7 @@ from whalefall.billing.grants import grants
 from whalefall.billing.holds import HoldState, holds
 from whalefall.billing.price_versions import registered_prices
 from whalefall.billing.pricing import Price, TokenCounts, cost_nanos
+from whalefall.billing.refund_proof import check_codes, check_refunds
 from whalefall.billing.rerating import corrections
 from whalefall.billing.top_up_proof import check_top_ups
 from whalefall.billing.transfers import (
@@ -75,6 +76,7 @@ def verify(conn: Connection) -> VerifyReport:
     - every hold's transfers add up to it and ended as it did;
     - every grant is the sum of the transfers that gave it;
     - every top-up was paid by one transfer from its source, and every such transfer is a top-up;
+    - every refund, chargeback and use of a code moved what it says, and nothing else did;
     - every correction was given by a transfer that names its request, and none exceeds its charge;
     - what was used equals what was earned, per request, user and currency, at the stored price;
     - the daily sums equal the records.
@@ -92,6 +94,8 @@ def verify(conn: Connection) -> VerifyReport:
     differences += _check_grants(conn)
     differences += _check_corrections(conn)
     differences += check_top_ups(conn)
+    differences += check_refunds(conn)
+    differences += check_codes(conn)
     sums = _UsageSums({}, {})
     differences += _check_usage(conn, sums)
     differences += _check_days(conn, sums.by_day)

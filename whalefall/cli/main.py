@@ -9,6 +9,7 @@ import typer
 from whalefall.base.errors import PlatformError
 from whalefall.cli import (
     bench,
+    codes,
     db,
     doctor,
     keys,
@@ -34,6 +35,7 @@ app.add_typer(users.app, name="users")
 app.add_typer(keys.app, name="keys")
 app.command()(money.grant)
 app.command("top-up")(money.top_up)
+app.add_typer(codes.app, name="codes")
 app.command()(tokens.tokens)
 app.add_typer(prices.app, name="prices")
 app.add_typer(usage.app, name="usage")

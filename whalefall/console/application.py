@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from starlette.requests import Request
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from whalefall.console.context import ConsoleContext, build_console
-from whalefall.console.operator import models, overview, records, rerating, users
+from whalefall.base.errors import NotFoundError
+from whalefall.console.context import Console, ConsoleContext, build_console
+from whalefall.console.notices import notice_routes
+from whalefall.console.operator import codes, models, overview, records, rerating, users
+from whalefall.console.operator import refunds as operator_refunds
 from whalefall.console.pages import (
     announcements,
     api_keys,
@@ -17,6 +22,8 @@ from whalefall.console.pages import (
     playground,
     pricing,
     profile,
+    redeem,
+    refunds,
     second_factor,
     sign_in,
     sign_up,
@@ -30,16 +37,37 @@ from whalefall.console.routing import (
     View,
     action_routes,
     download_routes,
+    error_page,
     view_routes,
 )
+from whalefall.console.session import open_visit
 
 
 def console_routes(context: ConsoleContext) -> list[Route]:
     """Templates, words and static files are read now, so that a broken one stops the start."""
-    console = build_console(context)
+    return routes_of(build_console(context))
+
+
+def page_not_found(console: Console, otherwise: ASGIApp) -> ASGIApp:
+    """For every unknown path: a page for somebody who looks at it in a browser, and what programs
+    are answered for them."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        if scope.get("method") != "GET" or "text/html" not in request.headers.get("accept", ""):
+            await otherwise(scope, receive, send)
+            return
+        visit = await open_visit(console, request)
+        await error_page(visit, NotFoundError("unknown path"))(scope, receive, send)
+
+    return answer
+
+
+def routes_of(console: Console) -> list[Route]:
     routes = [
         home.front_door(console),
         Route("/static/{name}", console.assets.serve, methods=["GET"]),
+        *notice_routes(console.cashier),
     ]
     for view in (*all_views(), *guides.help_views(all_views(), all_actions())):
         routes += view_routes(console, view)
@@ -71,6 +99,9 @@ def all_views() -> tuple[View, ...]:
         *users.VIEWS,
         *records.VIEWS,
         *rerating.VIEWS,
+        *codes.VIEWS,
+        *refunds.VIEWS,
+        *operator_refunds.VIEWS,
     )
 
 
@@ -89,6 +120,10 @@ def all_actions() -> tuple[Action, ...]:
         *announcements.ACTIONS,
         *users.ACTIONS,
         *rerating.ACTIONS,
+        *redeem.ACTIONS,
+        *codes.ACTIONS,
+        *refunds.ACTIONS,
+        *operator_refunds.ACTIONS,
     )
 
 
