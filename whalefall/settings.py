@@ -106,6 +106,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Database, journals and sockets live here."""
     database_url: str = ""
     """`sqlite:///…` or `postgresql://…`; empty means a SQLite file in data_dir."""
+    identity_key_file: Path | None = None
+    """The key that seals identity numbers; none means identity.key in data_dir, made on first use.
+    Keep a copy apart from those of the database: without it the numbers are lost."""
     model_dir: Path = EMBEDDED_MODEL_DIR
     """A Hugging Face checkpoint directory."""
     model_format: Literal["v3", "v3.1", "v3.2"] = "v3.2"
@@ -159,6 +162,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What letters come from."""
     price_files: tuple[Path, ...] = ()
     """Price lists laid over the platform's own, later ones first."""
+    bank_account_number: Annotated[str, msgspec.Meta(pattern=r"^([0-9]{6,22})?$")] = ""
+    """The account that bank transfers arrive on, digits only; with it come the other three. Empty:
+    no bank transfers."""
+    bank_account_bank: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    """The bank's name, as payers write it."""
+    bank_account_branch: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    """The branch that keeps the account."""
+    bank_account_holder: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    """Whom the account belongs to."""
+    bank_account_currency: Literal["CNY", "USD"] = "CNY"
     holidays: dict[str, tuple[date, ...]] = {}
     """Calendars by name, e.g. `cn`, in place of those of the price lists."""
     alipay_app_id: str | None = None
@@ -208,6 +221,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def resolved_database_url(self) -> str:
         return self.database_url or f"sqlite:///{self.data_dir / 'whalefall.db'}"
+
+    @property
+    def resolved_identity_key_file(self) -> Path:
+        return self.identity_key_file or self.data_dir / "identity.key"
 
     @property
     def model_name(self) -> str:

@@ -9,11 +9,23 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from whalefall.base.errors import NotFoundError
 from whalefall.console.context import Console, ConsoleContext, build_console
 from whalefall.console.notices import notice_routes
-from whalefall.console.operator import codes, models, overview, records, rerating, users
+from whalefall.console.operator import (
+    codes,
+    models,
+    overview,
+    payments,
+    prices,
+    records,
+    rerating,
+    transfers,
+    users,
+    verifications,
+)
 from whalefall.console.operator import refunds as operator_refunds
 from whalefall.console.pages import (
     announcements,
     api_keys,
+    bank_transfer,
     billing,
     chat,
     guides,
@@ -29,7 +41,9 @@ from whalefall.console.pages import (
     sign_up,
     status,
     tickets,
+    top_up,
     usage,
+    verification,
 )
 from whalefall.console.routing import (
     Action,
@@ -87,8 +101,11 @@ def all_views() -> tuple[View, ...]:
         *usage.VIEWS,
         *api_keys.VIEWS,
         *billing.VIEWS,
+        *top_up.VIEWS,
+        *payments.VIEWS,
         *pricing.VIEWS,
         *profile.VIEWS,
+        *verification.VIEWS,
         *chat.VIEWS,
         *playground.VIEWS,
         *tickets.VIEWS,
@@ -97,11 +114,15 @@ def all_views() -> tuple[View, ...]:
         *overview.VIEWS,
         *models.VIEWS,
         *users.VIEWS,
+        *verifications.VIEWS,
         *records.VIEWS,
+        *prices.VIEWS,
         *rerating.VIEWS,
         *codes.VIEWS,
         *refunds.VIEWS,
         *operator_refunds.VIEWS,
+        *bank_transfer.VIEWS,
+        *transfers.VIEWS,
     )
 
 
@@ -115,17 +136,23 @@ def all_actions() -> tuple[Action, ...]:
         *api_keys.ACTIONS,
         *pricing.ACTIONS,
         *profile.ACTIONS,
+        *verification.ACTIONS,
         *chat.ACTIONS,
         *tickets.ACTIONS,
         *announcements.ACTIONS,
         *users.ACTIONS,
+        *verifications.ACTIONS,
+        *prices.ACTIONS,
         *rerating.ACTIONS,
+        *top_up.ACTIONS,
+        *payments.ACTIONS,
         *redeem.ACTIONS,
         *codes.ACTIONS,
         *refunds.ACTIONS,
         *operator_refunds.ACTIONS,
+        *transfers.ACTIONS,
     )
 
 
 def all_downloads() -> tuple[Download, ...]:
-    return usage.DOWNLOADS
+    return (*usage.DOWNLOADS, *verifications.DOWNLOADS)
