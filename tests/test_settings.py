@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from whalefall.app import sign_up_grant_rule
+from whalefall.base.money import Currency
 from whalefall.settings import SettingsError, load_settings
 
 
@@ -96,6 +98,10 @@ WECHATPAY = {
     "WHALEFALL_WECHATPAY_PUBLIC_KEY_ID": "PUB_KEY_ID_0000000000000000000000000000",
     "WHALEFALL_WECHATPAY_PUBLIC_KEY_FILE": "/keys/wechatpay.pem",
 }
+STRIPE = {
+    "WHALEFALL_STRIPE_SECRET_KEY": "sk_test_0000",
+    "WHALEFALL_STRIPE_WEBHOOK_SECRET": "whsec_0000",
+}
 
 
 def test_providers_are_off_until_set_and_whole_when_set() -> None:
@@ -110,7 +116,7 @@ def test_providers_are_off_until_set_and_whole_when_set() -> None:
 
 @pytest.mark.parametrize(
     ("group", "variable"),
-    [(group, variable) for group in (ALIPAY, WECHATPAY) for variable in group],
+    [(group, variable) for group in (ALIPAY, WECHATPAY, STRIPE) for variable in group],
 )
 @pytest.mark.parametrize("value", [None, "", "  "])
 def test_provider_with_a_missing_or_empty_key_is_refused_naming_it(
@@ -138,3 +144,19 @@ def test_wechatpay_takes_platform_certificates_in_place_of_its_public_key() -> N
     assert len(settings.wechatpay_platform_certificate_files) == 2
     with pytest.raises(SettingsError, match="wechatpay_app_id is missing"):
         load_settings({}, certificates)
+
+
+def test_new_accounts_are_granted_nothing_unless_it_is_set() -> None:
+    off = sign_up_grant_rule(load_settings({}, {}))
+    assert set(off.amounts.values()) == {0}
+    variables = {"WHALEFALL_SIGN_UP_GRANT_CNY": "2.50", "WHALEFALL_SIGN_UP_GRANT_DAYS": "7"}
+    rule = sign_up_grant_rule(load_settings({}, variables))
+    assert rule.amounts == {Currency.CNY: 2_500_000_000, Currency.USD: 0}
+    assert (rule.lasts.days, rule.again_after.days) == (7, 365)
+
+
+@pytest.mark.parametrize("amount", ["-1", "x", "NaN", "1e400", "0.0000000001"])
+def test_an_odd_grant_for_new_accounts_is_refused_by_name(amount: str) -> None:
+    settings = load_settings({}, {"WHALEFALL_SIGN_UP_GRANT_USD": amount})
+    with pytest.raises(SettingsError, match="sign_up_grant_usd"):
+        sign_up_grant_rule(settings)

@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,21 +25,28 @@ from whalefall.api.routes import api_routes
 from whalefall.base.clock import Clock, SystemClock
 from whalefall.base.db import Database, upgrade
 from whalefall.base.ids import new_id
-from whalefall.base.money import Currency
+from whalefall.base.money import Currency, nanos_from_text
 from whalefall.base.smtp import SmtpServer, SmtpTransport
 from whalefall.billing.price_book import PriceBook
 from whalefall.billing.price_versions import register_prices
 from whalefall.billing.price_windows import Calendar
+from whalefall.billing.return_events import APPLIERS
+from whalefall.billing.sign_up_grants import SignUpGrantRule
 from whalefall.billing.virtual_accounts import BankAccount
 from whalefall.chat.formats.registry import format_by_name
 from whalefall.chat.tokenizer import Tokenizer, bundled_path
 from whalefall.console.application import page_not_found, routes_of
 from whalefall.console.chores import run_chores
-from whalefall.console.context import ConsoleContext, build_console
+from whalefall.console.context import ConsoleContext, build_console, cashier_of
+from whalefall.console.language import load_catalogs
+from whalefall.console.payment_chores import PaymentChores
 from whalefall.console.postman import Postman
+from whalefall.console.refund_sender import RefundSender
 from whalefall.engine.client import EngineClient, Progress
 from whalefall.engine.clients.embedded import EmbeddedEngine
 from whalefall.engine.config import EngineConfig
+from whalefall.payment_setup import Providers, providers_from_sandbox, providers_from_settings
+from whalefall.sandbox.server import Sandbox
 from whalefall.serving.account_limits import AccountLimitsReader
 from whalefall.serving.activity import ActivityRecorder, AnswerTally
 from whalefall.serving.authentication import Authenticator
@@ -74,10 +82,13 @@ class RunningPlatform:
 
 @contextlib.asynccontextmanager
 async def start_platform(
-    settings: Settings, progress: Progress | None = None, clock: Clock | None = None
+    settings: Settings,
+    progress: Progress | None = None,
+    clock: Clock | None = None,
+    sandbox: Sandbox | None = None,
 ) -> AsyncIterator[RunningPlatform]:
     """Open the database, resolve what a dead predecessor left, load the model; on leaving, settle
-    what runs and stop the engine."""
+    what runs and stop the engine. With a sandbox, nobody else is paid through."""
     clock = clock or SystemClock()
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     upgrade(settings.resolved_database_url)
@@ -118,6 +129,8 @@ async def start_platform(
             backends=partial(backends, registry, clock),
             serving_limits=limits,
             limits_changed=limits_reader.read,
+            payment_providers=payment_providers(settings, clock, sandbox),
+            sandbox_url=sandbox.url if sandbox else "",
         )
         tally = AnswerTally(clock)
         application = build_application(platform, settings, console, tally)
@@ -126,7 +139,9 @@ async def start_platform(
             limits_reader.run(),
             Prober(probe_targets(registry, application, clock), database, clock).run(),
             ActivityRecorder(tally, registry.engines, database, clock).run(),
-            run_chores(database, clock),
+            run_chores(database, clock, console.sign_up_grant),
+            PaymentChores(database, clock, cashier_of(console), APPLIERS).run(),
+            RefundSender(database, clock, console.payment_providers, load_catalogs()).run(),
             *([postman(settings, database, clock).run()] if settings.smtp_host else []),
         )
         yield RunningPlatform(application, database, engines[0])
@@ -156,14 +171,45 @@ def console_context(
         clock=clock,
         price_book=prices,
         platform=platform,
-        base_url=settings.public_url or f"http://{settings.host}:{settings.port}",
+        base_url=base_url(settings),
         email_domains=EmailDomainRule.of(
             settings.allowed_email_domains, settings.denied_email_domains
         ),
+        sign_up_grant=sign_up_grant_rule(settings),
         service_email=settings.service_email,
         shows_outbox=not settings.smtp_host,
         is_demonstration=settings.model_dir == EMBEDDED_MODEL_DIR,
         bank_account=bank_account(settings),
+    )
+
+
+def base_url(settings: Settings) -> str:
+    """How people and payment providers reach the console."""
+    return settings.public_url or f"http://{settings.host}:{settings.port}"
+
+
+def payment_providers(settings: Settings, clock: Clock, sandbox: Sandbox | None) -> Providers:
+    if sandbox is not None:
+        return providers_from_sandbox(sandbox, base_url(settings), clock)
+    return providers_from_settings(settings, base_url(settings), clock)
+
+
+def sign_up_grant_rule(settings: Settings) -> SignUpGrantRule:
+    """Raises SettingsError for what is not an amount."""
+    amounts: dict[Currency, int] = {}
+    for currency in Currency:
+        key = f"sign_up_grant_{currency.lower()}"
+        text = getattr(settings, key)
+        try:
+            amounts[currency] = nanos_from_text(text)
+        except ValueError as error:
+            raise SettingsError(f"{key}: {error}") from None
+        if amounts[currency] < 0:
+            raise SettingsError(f"{key} is {text}; it is an amount such as 10.00, or 0")
+    return SignUpGrantRule(
+        amounts,
+        timedelta(days=settings.sign_up_grant_days),
+        timedelta(days=settings.sign_up_grant_again_days),
     )
 
 

@@ -22,6 +22,7 @@ DEFAULT_DATA_DIR = Path(platformdirs.user_data_dir("whalefall", appauthor=False)
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
+Days = Annotated[int, msgspec.Meta(ge=1, le=36_500)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
 
@@ -83,6 +84,14 @@ class WechatPaySettings(msgspec.Struct, frozen=True):
     gateway_url: str
 
 
+class StripeSettings(msgspec.Struct, frozen=True):
+    """The `stripe_…` settings once all of them are there."""
+
+    secret_key: str
+    webhook_secret: str
+    api_base: str
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
     """Address to listen on."""
@@ -127,6 +136,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Addresses of these domains, and of domains below them, may not sign up."""
     service_email: str = "service@localhost"
     """Where people who need help are told to write."""
+    sign_up_grant_cny: str = "0"
+    """What a new account that pays in CNY is granted, e.g. `10.00`; 0: nothing."""
+    sign_up_grant_usd: str = "0"
+    """The same for a new account that pays in USD."""
+    sign_up_grant_days: Days = 30
+    """How long it lasts."""
+    sign_up_grant_again_days: Days = 365
+    """An address whose account is deleted and made anew within so many days is granted nothing."""
     smtp_host: str = ""
     """The mail server; empty means that letters wait in the operator's outbox."""
     smtp_port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 587
@@ -177,6 +194,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wechatpay_platform_certificate_files: tuple[Path, ...] = ()
     """For a merchant that has platform certificates instead of, or still beside, a public key."""
     wechatpay_gateway_url: str = "https://api.mch.weixin.qq.com"
+    stripe_secret_key: str | None = None
+    """Stripe's secret or restricted key (`sk_…`, `rk_…`). Payments by card, in US dollars, take it
+    and stripe_webhook_secret; both are best given as WHALEFALL_STRIPE_… variables."""
+    stripe_webhook_secret: str | None = None
+    """`whsec_…`, of the webhook endpoint that points to /payments/stripe/notify here."""
+    stripe_api_base: str = "https://api.stripe.com"
     api_era: Literal["A", "B"] = "A"
     """A: the wire of the V3.2 era. B: the later switches (plain-text errors and so on)."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -223,6 +246,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             _require("wechatpay", name, value)
         return found
 
+    @property
+    def stripe(self) -> StripeSettings | None:
+        """As alipay."""
+        return _all_or_none(self, "stripe", StripeSettings)
+
 
 def load_settings(
     overrides: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None
@@ -240,7 +268,8 @@ def load_settings(
     # The file is checked by itself first, so that an error names the file it stands in.
     _converted(from_file, str(config_file))
     settings = _converted({**from_file, **from_environment, **given}, "settings")
-    _ = settings.alipay, settings.wechatpay  # a half-configured provider stops the start here
+    # A half-configured provider stops the start here.
+    _ = settings.alipay, settings.wechatpay, settings.stripe
     return settings
 
 

@@ -18,6 +18,7 @@ from whalefall.billing.grants import grants
 from whalefall.billing.holds import HoldState, holds
 from whalefall.billing.price_versions import registered_prices
 from whalefall.billing.pricing import Price, TokenCounts, cost_nanos
+from whalefall.billing.refund_proof import check_codes, check_refunds
 from whalefall.billing.rerating import corrections
 from whalefall.billing.top_up_proof import check_top_ups
 from whalefall.billing.transfers import (
@@ -76,6 +77,7 @@ def verify(conn: Connection) -> VerifyReport:
     - every hold's transfers add up to it and ended as it did;
     - every grant is the sum of the transfers that gave it;
     - every top-up was paid by one transfer from its source, and every such transfer is a top-up;
+    - every refund, chargeback and use of a code moved what it says, and nothing else did;
     - what waits of bank statements is what lies in suspense, and every credited entry is a top-up;
     - every correction was given by a transfer that names its request, and none exceeds its charge;
     - what was used equals what was earned, per request, user and currency, at the stored price;
@@ -94,6 +96,8 @@ def verify(conn: Connection) -> VerifyReport:
     differences += _check_grants(conn)
     differences += _check_corrections(conn)
     differences += check_top_ups(conn)
+    differences += check_refunds(conn)
+    differences += check_codes(conn)
     differences += check_bank_entries(conn)
     sums = _UsageSums({}, {})
     differences += _check_usage(conn, sums)

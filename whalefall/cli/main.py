@@ -10,6 +10,7 @@ from whalefall.base.errors import PlatformError
 from whalefall.cli import (
     bank,
     bench,
+    codes,
     db,
     doctor,
     keys,
@@ -35,6 +36,7 @@ app.add_typer(users.app, name="users")
 app.add_typer(keys.app, name="keys")
 app.command()(money.grant)
 app.command("top-up")(money.top_up)
+app.add_typer(codes.app, name="codes")
 app.command()(tokens.tokens)
 app.add_typer(bank.app, name="bank")
 app.add_typer(prices.app, name="prices")

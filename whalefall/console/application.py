@@ -8,7 +8,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from whalefall.base.errors import NotFoundError
 from whalefall.console.context import Console, ConsoleContext, build_console
-from whalefall.console.operator import models, overview, records, rerating, transfers, users
+from whalefall.console.notices import notice_routes
+from whalefall.console.operator import (
+    codes,
+    models,
+    overview,
+    records,
+    rerating,
+    transfers,
+    users,
+)
+from whalefall.console.operator import refunds as operator_refunds
 from whalefall.console.pages import (
     announcements,
     api_keys,
@@ -21,6 +31,8 @@ from whalefall.console.pages import (
     playground,
     pricing,
     profile,
+    redeem,
+    refunds,
     second_factor,
     sign_in,
     sign_up,
@@ -64,6 +76,7 @@ def routes_of(console: Console) -> list[Route]:
     routes = [
         home.front_door(console),
         Route("/static/{name}", console.assets.serve, methods=["GET"]),
+        *notice_routes(console.cashier),
     ]
     for view in (*all_views(), *guides.help_views(all_views(), all_actions())):
         routes += view_routes(console, view)
@@ -95,6 +108,9 @@ def all_views() -> tuple[View, ...]:
         *users.VIEWS,
         *records.VIEWS,
         *rerating.VIEWS,
+        *codes.VIEWS,
+        *refunds.VIEWS,
+        *operator_refunds.VIEWS,
         *bank_transfer.VIEWS,
         *transfers.VIEWS,
     )
@@ -115,6 +131,10 @@ def all_actions() -> tuple[Action, ...]:
         *announcements.ACTIONS,
         *users.ACTIONS,
         *rerating.ACTIONS,
+        *redeem.ACTIONS,
+        *codes.ACTIONS,
+        *refunds.ACTIONS,
+        *operator_refunds.ACTIONS,
         *transfers.ACTIONS,
     )
 

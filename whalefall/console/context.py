@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from whalefall.accounts.signup import EmailDomainRule
 from whalefall.base.clock import Clock
 from whalefall.base.db import Database
 from whalefall.billing.overview import DayTotalsCache
+from whalefall.billing.payments.base import PaymentProvider
 from whalefall.billing.price_book import PriceBook
+from whalefall.billing.return_events import APPLIERS
+from whalefall.billing.sign_up_grants import NO_SIGN_UP_GRANT, SignUpGrantRule
+from whalefall.billing.top_ups import TopUpSource
 from whalefall.billing.virtual_accounts import BankAccount
 from whalefall.console.assets import Assets
+from whalefall.console.cashier import Cashier
 from whalefall.console.chat_turn import ChatTurn
 from whalefall.console.language import Catalog, Language, load_catalogs
 from whalefall.console.markdown import MarkdownRenderer
@@ -37,6 +42,7 @@ class ConsoleContext:
     """How people reach this server, e.g. `http://127.0.0.1:8000`. Behind https, cookies are
     marked Secure."""
     email_domains: EmailDomainRule = field(default_factory=EmailDomainRule)
+    sign_up_grant: SignUpGrantRule = NO_SIGN_UP_GRANT
     service_email: str = "service@localhost"
     """Where people who cannot sign up are told to write."""
     count_tokens: Callable[[str], int] | None = None
@@ -45,6 +51,11 @@ class ConsoleContext:
     """No mail transport is set up: letters wait in the operator's outbox, and pages say so."""
     is_demonstration: bool = False
     """The embedded model is served: pages say plainly that it is for demonstration only."""
+    payment_providers: Mapping[TopUpSource, PaymentProvider] = field(default_factory=dict)
+    """Those that are set up, by where the money comes from."""
+    sandbox_url: str = ""
+    """Where the sandbox that plays the providers shows itself; pages say then that no money is
+    real. Empty without one."""
     bank_account: BankAccount | None = None
     """Where bank transfers arrive; None: they are not offered."""
     backends: Callable[[], tuple[Backend, ...]] = tuple
@@ -69,10 +80,18 @@ class Console:
     passwords: PasswordWorker
     markdown: MarkdownRenderer
     day_totals: DayTotalsCache
+    cashier: Cashier
     tasks: set[asyncio.Task[None]]
     """Answers being generated; each leaves by itself when it is stored."""
     turns: dict[str, ChatTurn]
     """The same by conversation, for whoever wants to stop one."""
+
+
+def cashier_of(context: ConsoleContext) -> Cashier:
+    """It keeps nothing to itself, so there may be several."""
+    return Cashier(
+        context.database, context.clock, context.payment_providers, APPLIERS, context.base_url
+    )
 
 
 def build_console(context: ConsoleContext) -> Console:
@@ -88,6 +107,7 @@ def build_console(context: ConsoleContext) -> Console:
         passwords=PasswordWorker(),
         markdown=markdown,
         day_totals=DayTotalsCache(),
+        cashier=cashier_of(context),
         tasks=set(),
         turns={},
     )

@@ -86,3 +86,26 @@ def low_balance_letter(catalog: Catalog, email: str, left: str, threshold: str) 
     )
     subject = catalog.gettext(mark("Your Whalefall balance is low"))
     return Letter(email, subject, text % {"left": left, "threshold": threshold})
+
+
+def refund_done_letter(catalog: Catalog, email: str, amount: str) -> Letter:
+    text = catalog.gettext(
+        mark(
+            "Your refund of %(amount)s is on its way back to the payment it came with. Depending "
+            "on the bank it arrives at once or within a few days."
+        )
+    )
+    subject = catalog.gettext(mark("Your Whalefall refund is done"))
+    return Letter(email, subject, text % {"amount": amount})
+
+
+def refund_failed_letter(catalog: Catalog, email: str, amount: str) -> Letter:
+    text = catalog.gettext(
+        mark(
+            "Your refund of %(amount)s could not be made: the payment provider or the bank would "
+            "not take it. The money is in your balance again.\n\nThe operator of this platform "
+            "sees it, too; open a ticket if you want it returned in another way."
+        )
+    )
+    subject = catalog.gettext(mark("Your Whalefall refund failed"))
+    return Letter(email, subject, text % {"amount": amount})

@@ -38,6 +38,8 @@ OPERATOR_LINKS = (
     ("/operator/rerating", mark("Re-rating")),
     ("/operator/outbox", mark("Outbox")),
     ("/operator/audit", mark("Audit log")),
+    ("/operator/codes", mark("Codes")),
+    ("/operator/refunds", mark("Refunds")),
     ("/operator/transfers", mark("Bank transfers")),
 )
 SYMBOLS = {Currency.CNY: "¥", Currency.USD: "$"}

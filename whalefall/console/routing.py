@@ -67,6 +67,10 @@ NOTICES = {
     "announced": mark("The announcement is published."),
     "withdrawn": mark("The announcement is withdrawn."),
     "limits_set": mark("The limits are in force."),
+    "code_redeemed": mark("The code is redeemed: its amount is part of your granted balance."),
+    "refund_asked": mark("Your refund is on its way. We write when it is done."),
+    "refund_ticket": mark("Your refund is noted, and a ticket is open for it."),
+    "codes_revoked": mark("The codes are withdrawn. What they gave stays."),
     "attributed": mark("The payment has been credited."),
     "returned": mark("The payment is noted as sent back."),
 }

@@ -51,8 +51,9 @@ def _transactions(conn: Connection, user: User, now: datetime) -> TransactionsPa
     )
 
 
+TOP_UP = View("/top_up", "top_up.html", load_top_up, "The balances and how to add to them.")
 VIEWS = (
-    View("/top_up", "top_up.html", load_top_up, "The balances and how to add to them."),
+    TOP_UP,
     View(
         "/transactions",
         "transactions.html",
