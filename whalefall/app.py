@@ -18,6 +18,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 
+from whalefall.accounts.identity_vault import IdentityVault, adopt_vault, has_vault, vault_at
 from whalefall.accounts.signup import EmailDomainRule
 from whalefall.api.endpoint import not_found
 from whalefall.api.options import Era, WireOptions
@@ -100,6 +101,7 @@ async def start_platform(
         journal = Journal(journal_directory, instance_id)
         stack.callback(journal.close)
         prices = load_prices(settings)
+        vault = await open_identity_vault(settings, database, clock)
         await database.write(register_prices, [entry.price for entry in prices.listed()])
         meter = Meter(database, prices, clock, instance_id)
         authenticator = Authenticator(database, clock)
@@ -124,7 +126,7 @@ async def start_platform(
         stack.push_async_callback(platform.close)
         limits_reader = AccountLimitsReader(database, platform.set_account_limits)
         console = replace(
-            console_context(settings, database, clock, prices, platform),
+            console_context(settings, database, clock, prices, platform, vault),
             count_tokens=registry.default_model.count_tokens,
             backends=partial(backends, registry, clock),
             serving_limits=limits,
@@ -163,7 +165,12 @@ def build_application(
 
 
 def console_context(
-    settings: Settings, database: Database, clock: Clock, prices: PriceBook, platform: Platform
+    settings: Settings,
+    database: Database,
+    clock: Clock,
+    prices: PriceBook,
+    platform: Platform,
+    vault: IdentityVault,
 ) -> ConsoleContext:
     """What the console takes from the settings; the rest comes from what is running."""
     return ConsoleContext(
@@ -172,6 +179,7 @@ def console_context(
         price_book=prices,
         platform=platform,
         base_url=base_url(settings),
+        identity_vault=vault,
         email_domains=EmailDomainRule.of(
             settings.allowed_email_domains, settings.denied_email_domains
         ),
@@ -211,6 +219,16 @@ def sign_up_grant_rule(settings: Settings) -> SignUpGrantRule:
         timedelta(days=settings.sign_up_grant_days),
         timedelta(days=settings.sign_up_grant_again_days),
     )
+
+
+async def open_identity_vault(
+    settings: Settings, database: Database, clock: Clock
+) -> IdentityVault:
+    """ServerError when the key is missing, or is not the one this database was used with."""
+    is_used = await database.read(has_vault)
+    vault = vault_at(settings.resolved_identity_key_file, may_create=not is_used)
+    await database.write(adopt_vault, vault, clock.now())
+    return vault
 
 
 def bank_account(settings: Settings) -> BankAccount | None:

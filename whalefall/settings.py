@@ -103,6 +103,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Database, journals and sockets live here."""
     database_url: str = ""
     """`sqlite:///…` or `postgresql://…`; empty means a SQLite file in data_dir."""
+    identity_key_file: Path | None = None
+    """The key that seals identity numbers; none means identity.key in data_dir, made on first use.
+    Keep a copy apart from those of the database: without it the numbers are lost."""
     model_dir: Path = EMBEDDED_MODEL_DIR
     """A Hugging Face checkpoint directory."""
     model_format: Literal["v3", "v3.1", "v3.2"] = "v3.2"
@@ -215,6 +218,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def resolved_database_url(self) -> str:
         return self.database_url or f"sqlite:///{self.data_dir / 'whalefall.db'}"
+
+    @property
+    def resolved_identity_key_file(self) -> Path:
+        return self.identity_key_file or self.data_dir / "identity.key"
 
     @property
     def model_name(self) -> str:

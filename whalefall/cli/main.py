@@ -22,6 +22,7 @@ from whalefall.cli import (
     tokens,
     usage,
     users,
+    verification,
 )
 
 app = typer.Typer(
@@ -32,6 +33,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command()(serve.serve)
+users.app.add_typer(verification.app, name="verification")
 app.add_typer(users.app, name="users")
 app.add_typer(keys.app, name="keys")
 app.command()(money.grant)

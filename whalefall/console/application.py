@@ -17,6 +17,7 @@ from whalefall.console.operator import (
     rerating,
     transfers,
     users,
+    verifications,
 )
 from whalefall.console.operator import refunds as operator_refunds
 from whalefall.console.pages import (
@@ -39,6 +40,7 @@ from whalefall.console.pages import (
     status,
     tickets,
     usage,
+    verification,
 )
 from whalefall.console.routing import (
     Action,
@@ -98,6 +100,7 @@ def all_views() -> tuple[View, ...]:
         *billing.VIEWS,
         *pricing.VIEWS,
         *profile.VIEWS,
+        *verification.VIEWS,
         *chat.VIEWS,
         *playground.VIEWS,
         *tickets.VIEWS,
@@ -106,6 +109,7 @@ def all_views() -> tuple[View, ...]:
         *overview.VIEWS,
         *models.VIEWS,
         *users.VIEWS,
+        *verifications.VIEWS,
         *records.VIEWS,
         *rerating.VIEWS,
         *codes.VIEWS,
@@ -126,10 +130,12 @@ def all_actions() -> tuple[Action, ...]:
         *api_keys.ACTIONS,
         *pricing.ACTIONS,
         *profile.ACTIONS,
+        *verification.ACTIONS,
         *chat.ACTIONS,
         *tickets.ACTIONS,
         *announcements.ACTIONS,
         *users.ACTIONS,
+        *verifications.ACTIONS,
         *rerating.ACTIONS,
         *redeem.ACTIONS,
         *codes.ACTIONS,
@@ -140,4 +146,4 @@ def all_actions() -> tuple[Action, ...]:
 
 
 def all_downloads() -> tuple[Download, ...]:
-    return usage.DOWNLOADS
+    return (*usage.DOWNLOADS, *verifications.DOWNLOADS)

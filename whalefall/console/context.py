@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from whalefall.accounts.identity_checks import IdentityChecker, OperatorDecides
+from whalefall.accounts.identity_vault import IdentityVault
 from whalefall.accounts.signup import EmailDomainRule
 from whalefall.base.clock import Clock
 from whalefall.base.db import Database
@@ -41,6 +43,9 @@ class ConsoleContext:
     base_url: str
     """How people reach this server, e.g. `http://127.0.0.1:8000`. Behind https, cookies are
     marked Secure."""
+    identity_vault: IdentityVault
+    """Seals what people are verified by."""
+    identity_checker: IdentityChecker = field(default_factory=OperatorDecides)
     email_domains: EmailDomainRule = field(default_factory=EmailDomainRule)
     sign_up_grant: SignUpGrantRule = NO_SIGN_UP_GRANT
     service_email: str = "service@localhost"

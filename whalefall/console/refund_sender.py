@@ -39,6 +39,7 @@ from whalefall.billing.refunds import (
     due_refunds,
     fail_refund,
     get_refund,
+    lock_refund,
     mark_told,
     postpone_refund,
     try_soon,
@@ -124,7 +125,7 @@ async def give_up(
         await database.write(_put_off, refund_id, error.message, now)
         raise
     if answer is None:
-        return await database.write(fail_refund, refund_id, "given up by an operator", now)
+        answer = RefundAnswer(AnswerState.FAILED, reason="given up by an operator")
     return await database.write(record_answer, refund_id, answer, now)
 
 
@@ -140,6 +141,11 @@ def order_of(found: Refund, top_up: TopUp) -> RefundOrder:
 
 
 def record_answer(conn: Connection, refund_id: str, answer: RefundAnswer, now: datetime) -> Refund:
+    """What the provider answered to us. It may have told the end in a notice meanwhile; then that
+    stands, for only a notice takes back an end."""
+    found = lock_refund(conn, refund_id)
+    if not found.is_open and answer.state is not AnswerState.DONE:
+        return found
     match answer.state:
         case AnswerState.DONE:
             return confirm_refund(conn, refund_id, answer.reference, now)

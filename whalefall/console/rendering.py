@@ -40,6 +40,7 @@ OPERATOR_LINKS = (
     ("/operator/audit", mark("Audit log")),
     ("/operator/codes", mark("Codes")),
     ("/operator/refunds", mark("Refunds")),
+    ("/operator/verifications", mark("Verifications")),
     ("/operator/transfers", mark("Bank transfers")),
 )
 SYMBOLS = {Currency.CNY: "¥", Currency.USD: "$"}
