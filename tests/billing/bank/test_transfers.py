@@ -197,16 +197,17 @@ def test_the_bank_takes_a_waiting_payment_back(counter: BankCounter) -> None:
 def test_the_bank_takes_a_credited_payment_back(counter: BankCounter) -> None:
     """What is left of it is taken, what is spent is the platform's loss; once."""
     user, number = counter.enterprise()
-    payment = paid_to(number)
+    payment = paid_to(number, amount_nanos=1000)
     counter.take_in([payment])
     (credited,) = counter.entries()
-    counter.bank.charge(counter.bank.hold(user, 300 * YUAN), counter.bank.api_key(user), 300 * YUAN)
-    counter.take_in([payment, replace(PAYMENT, direction=Direction.DEBIT, is_reversal=True)])
+    counter.bank.charge(counter.bank.hold(user, 300), counter.bank.api_key(user), 300)
+    taken = replace(payment, direction=Direction.DEBIT, is_reversal=True)
+    counter.take_in([payment, taken])
     (debit,) = [each for each in counter.entries() if each.direction is Direction.DEBIT]
     counter.database.run(settle_reversal, counter.decision(debit), credited.id)
     assert counter.bank.balance(user).total_nanos == 0
     (top_up,) = counter.database.run(list_top_ups, user.id)
-    assert top_up.charged_back_nanos == 1000 * YUAN
+    assert top_up.charged_back_nanos == 1000
     with pytest.raises(InvalidRequestError, match="does not wait"):
         counter.database.run(settle_reversal, counter.decision(debit), credited.id)
     assert counter.bank.verify().is_consistent
