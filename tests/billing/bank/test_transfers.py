@@ -227,6 +227,12 @@ def test_entries_are_found_by_what_stands_in_them(counter: BankCounter) -> None:
     assert search("%") == [NAME]
     assert search("", EntryState.WAITING) == ["某人"]
     assert search("某", EntryState.MATCHED) == []
+    pages: list[str] = []
+    place = None
+    while page := counter.database.run_read(list_entries, EntryFilter(before=place), limit=1):
+        pages += [each.id for each in page]
+        place = page[-1].created_at, page[-1].id
+    assert pages == [each.id for each in counter.entries()]
     counts = counter.database.run_read(count_entries)
     assert (counts[EntryState.MATCHED], counts[EntryState.WAITING]) == (1, 1)
 
