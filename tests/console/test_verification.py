@@ -142,6 +142,7 @@ async def test_a_company_shows_its_licence_to_operators_only(browser: Browser) -
 async def test_a_person_becomes_a_company_and_never_anything_else(browser: Browser) -> None:
     user = await signed_in(browser)
     verified(browser.database, user)
+    browser.clock.advance(60)
     await browser.open("/verification")
     await upload(browser)
     assert "Being checked" in browser.html

@@ -50,7 +50,6 @@ def try_claim(
             made = submit_claim(conn, vault, claim_of(), now)
     except WrongNumberError as error:
         return Refusal(error.message, count_wrong_number(conn, claimant, now))
-    forget_tries(conn, PER_ACCOUNT, claimant.user_id)
     return made
 
 
@@ -60,6 +59,11 @@ def door_closed_until(conn: Connection, claimant: Claimant, now: datetime) -> da
         locked_until(conn, PER_ADDRESS, claimant.address, now),
     ]
     return max((each for each in ends if each is not None), default=None)
+
+
+def forget_wrong_numbers(conn: Connection, claimant: Claimant) -> None:
+    """A number that nobody has called wrong ends the suspicion against the account."""
+    forget_tries(conn, PER_ACCOUNT, claimant.user_id)
 
 
 def count_wrong_number(conn: Connection, claimant: Claimant, now: datetime) -> datetime | None:

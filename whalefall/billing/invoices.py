@@ -1,4 +1,4 @@
-"""Invoices: asked for by the customer, issued or refused by the operator, corrected by credit notes.
+"""Invoices: asked for by the customer, issued or refused by the operator, corrected by notes.
 
 Only paid and used money is invoiced, and never twice: whoever claims some of it locks the user's
 row first. What is issued is frozen; a correction is a credit note, and a new invoice where one is
@@ -422,5 +422,3 @@ def month_number(text: str) -> int:
     """`2026-01` as 202601. ValueError for anything else."""
     day = date.fromisoformat(f"{text}-01")
     return day.year * 100 + day.month
-
-

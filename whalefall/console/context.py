@@ -11,6 +11,7 @@ from whalefall.accounts.identity_vault import IdentityVault
 from whalefall.accounts.signup import EmailDomainRule
 from whalefall.base.clock import Clock
 from whalefall.base.db import Database
+from whalefall.billing.current_prices import CurrentPrices
 from whalefall.billing.overview import DayTotalsCache
 from whalefall.billing.payments.base import PaymentProvider
 from whalefall.billing.price_book import PriceBook
@@ -38,7 +39,7 @@ async def nothing_to_tell() -> None:
 class ConsoleContext:
     database: Database
     clock: Clock
-    price_book: PriceBook
+    prices: CurrentPrices
     platform: Platform
     base_url: str
     """How people reach this server, e.g. `http://127.0.0.1:8000`. Behind https, cookies are
@@ -68,6 +69,10 @@ class ConsoleContext:
     serving_limits: ServingLimits | None = None
     limits_changed: Callable[[], Awaitable[None]] = nothing_to_tell
     """Called when an account's limits were set, so that they are in force at once."""
+
+    @property
+    def price_book(self) -> PriceBook:
+        return self.prices.book
 
     @property
     def is_https(self) -> bool:

@@ -66,6 +66,8 @@ NOTICES = {
     "conversation_renamed": mark("The conversation has a new title."),
     "announced": mark("The announcement is published."),
     "withdrawn": mark("The announcement is withdrawn."),
+    "price_announced": mark("The price is announced."),
+    "price_withdrawn": mark("The price is withdrawn and will not be in force."),
     "limits_set": mark("The limits are in force."),
     "code_redeemed": mark("The code is redeemed: its amount is part of your granted balance."),
     "refund_asked": mark("Your refund is on its way. We write when it is done."),

@@ -18,6 +18,7 @@ from whalefall.accounts.claim_tries import (
     Refusal,
     count_wrong_number,
     door_closed_until,
+    forget_wrong_numbers,
     try_claim,
 )
 from whalefall.accounts.identity_checks import Decision, Verdict
@@ -130,6 +131,8 @@ async def _claim(visit: Visit, claim_of: Callable[[], Claim]) -> Verification:
             raise RefusedError(LOCKED, until=instant(tried.locked_until))
         raise InvalidRequestError(tried.message)
     verdict = await _asked(visit, claim_of())
+    if verdict.decision is not Decision.REJECT:
+        await visit.database.write(forget_wrong_numbers, _claimant(visit))
     if verdict.decision is Decision.ASK_OPERATOR:
         return tried
     checker = Actor(None, visit.context.identity_checker.name, "")
