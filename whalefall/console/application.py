@@ -10,14 +10,17 @@ from whalefall.base.errors import NotFoundError
 from whalefall.console.context import Console, ConsoleContext, build_console
 from whalefall.console.notices import notice_routes
 from whalefall.console.operator import codes, models, overview, records, rerating, users
+from whalefall.console.operator import invoices as operator_invoices
 from whalefall.console.operator import refunds as operator_refunds
 from whalefall.console.pages import (
+    agreements,
     announcements,
     api_keys,
     billing,
     chat,
     guides,
     home,
+    invoices,
     passwords,
     playground,
     pricing,
@@ -29,6 +32,7 @@ from whalefall.console.pages import (
     sign_up,
     status,
     tickets,
+    transactions,
     usage,
 )
 from whalefall.console.routing import (
@@ -102,6 +106,10 @@ def all_views() -> tuple[View, ...]:
         *codes.VIEWS,
         *refunds.VIEWS,
         *operator_refunds.VIEWS,
+        *transactions.VIEWS,
+        *invoices.VIEWS,
+        *operator_invoices.VIEWS,
+        *agreements.VIEWS,
     )
 
 
@@ -124,8 +132,15 @@ def all_actions() -> tuple[Action, ...]:
         *codes.ACTIONS,
         *refunds.ACTIONS,
         *operator_refunds.ACTIONS,
+        *invoices.ACTIONS,
+        *operator_invoices.ACTIONS,
     )
 
 
 def all_downloads() -> tuple[Download, ...]:
-    return usage.DOWNLOADS
+    return (
+        *usage.DOWNLOADS,
+        *transactions.DOWNLOADS,
+        *invoices.DOWNLOADS,
+        *agreements.DOWNLOADS,
+    )

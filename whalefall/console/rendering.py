@@ -40,6 +40,7 @@ OPERATOR_LINKS = (
     ("/operator/audit", mark("Audit log")),
     ("/operator/codes", mark("Codes")),
     ("/operator/refunds", mark("Refunds")),
+    ("/operator/invoices", mark("Invoices of all")),
 )
 SYMBOLS = {Currency.CNY: "¥", Currency.USD: "$"}
 

@@ -71,6 +71,11 @@ NOTICES = {
     "refund_asked": mark("Your refund is on its way. We write when it is done."),
     "refund_ticket": mark("Your refund is noted, and a ticket is open for it."),
     "codes_revoked": mark("The codes are withdrawn. What they gave stays."),
+    "invoice_asked": mark("Your request for an invoice has been taken down."),
+    "invoice_withdrawn": mark("Your request has been withdrawn."),
+    "invoice_issued": mark("The invoice has been issued and is sent by e-mail."),
+    "invoice_refused": mark("The request has been refused."),
+    "invoice_credited": mark("The credit note has been issued and is sent by e-mail."),
 }
 
 Load = Callable[[Visit, Any], Awaitable[Any]]
