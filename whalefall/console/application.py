@@ -21,15 +21,17 @@ from whalefall.console.operator import (
     users,
     verifications,
 )
+from whalefall.console.operator import invoices as operator_invoices
 from whalefall.console.operator import refunds as operator_refunds
 from whalefall.console.pages import (
+    agreements,
     announcements,
     api_keys,
     bank_transfer,
-    billing,
     chat,
     guides,
     home,
+    invoices,
     passwords,
     playground,
     pricing,
@@ -42,6 +44,7 @@ from whalefall.console.pages import (
     status,
     tickets,
     top_up,
+    transactions,
     usage,
     verification,
 )
@@ -100,7 +103,6 @@ def all_views() -> tuple[View, ...]:
         *second_factor.VIEWS,
         *usage.VIEWS,
         *api_keys.VIEWS,
-        *billing.VIEWS,
         *top_up.VIEWS,
         *payments.VIEWS,
         *pricing.VIEWS,
@@ -123,6 +125,10 @@ def all_views() -> tuple[View, ...]:
         *operator_refunds.VIEWS,
         *bank_transfer.VIEWS,
         *transfers.VIEWS,
+        *transactions.VIEWS,
+        *invoices.VIEWS,
+        *operator_invoices.VIEWS,
+        *agreements.VIEWS,
     )
 
 
@@ -151,8 +157,16 @@ def all_actions() -> tuple[Action, ...]:
         *refunds.ACTIONS,
         *operator_refunds.ACTIONS,
         *transfers.ACTIONS,
+        *invoices.ACTIONS,
+        *operator_invoices.ACTIONS,
     )
 
 
 def all_downloads() -> tuple[Download, ...]:
-    return (*usage.DOWNLOADS, *verifications.DOWNLOADS)
+    return (
+        *usage.DOWNLOADS,
+        *verifications.DOWNLOADS,
+        *transactions.DOWNLOADS,
+        *invoices.DOWNLOADS,
+        *agreements.DOWNLOADS,
+    )

@@ -44,6 +44,7 @@ OPERATOR_LINKS = (
     ("/operator/transfers", mark("Bank transfers")),
     ("/operator/payments", mark("Online payments")),
     ("/operator/verifications", mark("Verifications")),
+    ("/operator/invoices", mark("Invoices of all")),
 )
 SYMBOLS = {Currency.CNY: "¥", Currency.USD: "$"}
 
