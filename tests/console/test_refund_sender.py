@@ -175,6 +175,8 @@ async def test_giving_up_asks_the_provider_first(bank: Bank, provider: Counterpa
     provider.moods.append(Mood.LATE)
     await sender_over(bank.database, bank, provider).round()
     assert (await give_up(bank.database, providers, late.id, bank.now)).is_open
+    del provider.books[late.id]
+    assert (await give_up(bank.database, providers, late.id, bank.now)).is_open
     _, unclear = asked_refund(bank)
     provider.moods.append(Mood.DOWN)
     with pytest.raises(ProviderError):

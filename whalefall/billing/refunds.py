@@ -217,12 +217,13 @@ def confirm_refund(conn: Connection, refund_id: str, reference: str, now: dateti
         return found
     payable, clearing = _payable(found), _clearing(conn, found, now)
     _move(conn, found, payable, clearing, "done", now)
-    return _end(conn, replace(found, state=RefundState.DONE, provider_reference=reference), now)
+    name = reference or found.provider_reference
+    return _end(conn, replace(found, state=RefundState.DONE, provider_reference=name), now)
 
 
 def _name(conn: Connection, found: Refund, reference: str) -> Refund:
     """A provider may confirm before it says under which name."""
-    if not reference or found.provider_reference:
+    if not reference or found.provider_reference == reference:
         return found
     mine = update(refunds).where(refunds.c.id == found.id)
     conn.execute(mine.values(provider_reference=reference))
@@ -293,6 +294,12 @@ def postpone_refund(conn: Connection, refund_id: str, problem: str, now: datetim
     values = {"problem": _short(problem), "next_try_at": now + wait, "claimed_until": None}
     mine = update(refunds).where(refunds.c.id == refund_id, refunds.c.state.in_(OPEN_STATES))
     conn.execute(mine.values(values))
+
+
+def note_taken(conn: Connection, refund_id: str, reference: str) -> None:
+    """The provider has it under way, under this name of its own or else under ours."""
+    mine = update(refunds).where(refunds.c.id == refund_id, refunds.c.provider_reference == "")
+    conn.execute(mine.values(provider_reference=reference or refund_id))
 
 
 def try_soon(conn: Connection, refund_id: str, now: datetime) -> Refund:

@@ -41,6 +41,7 @@ from whalefall.billing.refunds import (
     get_refund,
     lock_refund,
     mark_told,
+    note_taken,
     postpone_refund,
     try_soon,
     untold_refunds,
@@ -109,8 +110,8 @@ async def give_up(
     database: Database, providers: Providers, refund_id: str, now: datetime
 ) -> Refund:
     """End a refund that does not get on: ask its provider one last time, and return the money to
-    the balance only if the provider never heard of it or refused it. A refund that the provider has
-    under way stays. InvalidRequestError while somebody talks about it, ProviderError when the
+    the balance only if the provider refused it, or never took it and does not know it. A refund that
+    the provider has under way stays. InvalidRequestError while somebody talks about it, ProviderError when the
     provider cannot be asked."""
     claimed = await database.write(_claim_now, refund_id, now)
     if claimed is None:
@@ -124,6 +125,9 @@ async def give_up(
     except ProviderError as error:
         await database.write(_put_off, refund_id, error.message, now)
         raise
+    if answer is None and found.provider_reference:
+        # It took the refund once: that it does not know it now proves nothing.
+        answer = RefundAnswer(AnswerState.PENDING)
     if answer is None:
         answer = RefundAnswer(AnswerState.FAILED, reason="given up by an operator")
     return await database.write(record_answer, refund_id, answer, now)
@@ -152,6 +156,7 @@ def record_answer(conn: Connection, refund_id: str, answer: RefundAnswer, now: d
         case AnswerState.FAILED:
             return fail_refund(conn, refund_id, answer.reason, now)
         case AnswerState.PENDING:
+            note_taken(conn, refund_id, answer.reference)
             return _put_off(conn, refund_id, "", now)
 
 
