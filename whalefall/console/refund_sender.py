@@ -110,9 +110,9 @@ async def give_up(
     database: Database, providers: Providers, refund_id: str, now: datetime
 ) -> Refund:
     """End a refund that does not get on: ask its provider one last time, and return the money to
-    the balance only if the provider refused it, or never took it and does not know it. A refund that
-    the provider has under way stays. InvalidRequestError while somebody talks about it, ProviderError when the
-    provider cannot be asked."""
+    the balance only if the provider refused it, or never took it and does not know it. One that
+    the provider has under way stays. InvalidRequestError while somebody talks about it,
+    ProviderError when the provider cannot be asked."""
     claimed = await database.write(_claim_now, refund_id, now)
     if claimed is None:
         raise InvalidRequestError(BEING_SENT)
