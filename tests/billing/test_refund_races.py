@@ -14,14 +14,8 @@ from whalefall.base.db import Database
 from whalefall.base.errors import InsufficientBalanceError, InvalidRequestError, OverloadedError
 from whalefall.billing.chargebacks import ChargebackKind, Reversal, charge_back, list_chargebacks
 from whalefall.billing.ledger import hold
-from whalefall.billing.refunds import (
-    RefundRequest,
-    RefundState,
-    ask_refund,
-    claim_refund,
-    confirm_refund,
-    fail_refund,
-    list_refunds,
+from whalefall.billing.refund_queue import claim_refund
+from whalefall.billing.refunds import RefundRequest, RefundState, ask_refund, confirm_refund, fail_refund, list_refunds
 )
 from whalefall.billing.usage import charge
 

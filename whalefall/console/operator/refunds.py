@@ -18,15 +18,8 @@ from whalefall.billing.chargebacks import (
     lose_chargeback,
     win_chargeback,
 )
-from whalefall.billing.refunds import (
-    Refund,
-    RefundState,
-    ask_again,
-    confirm_refund,
-    fail_refund,
-    get_refund,
-    list_refunds,
-    try_soon,
+from whalefall.billing.refund_queue import try_soon
+from whalefall.billing.refunds import Refund, RefundState, ask_again, confirm_refund, fail_refund, get_refund, list_refunds
 )
 from whalefall.billing.top_ups import TopUpSource
 from whalefall.console.forms import NoFields, RefusedError
