@@ -18,6 +18,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 
+from whalefall.accounts.identity_vault import IdentityVault, adopt_vault, has_vault, vault_at
 from whalefall.accounts.signup import EmailDomainRule
 from whalefall.api.endpoint import not_found
 from whalefall.api.options import Era, WireOptions
@@ -27,21 +28,27 @@ from whalefall.base.db import Database, upgrade
 from whalefall.base.ids import new_id
 from whalefall.base.money import Currency, nanos_from_text
 from whalefall.base.smtp import SmtpServer, SmtpTransport
+from whalefall.billing.current_prices import CurrentPrices
 from whalefall.billing.price_book import PriceBook
 from whalefall.billing.price_versions import register_prices
 from whalefall.billing.price_windows import Calendar
+from whalefall.billing.return_events import APPLIERS
 from whalefall.billing.sign_up_grants import SignUpGrantRule
+from whalefall.billing.virtual_accounts import BankAccount
 from whalefall.chat.formats.registry import format_by_name
 from whalefall.chat.tokenizer import Tokenizer, bundled_path
 from whalefall.console.application import page_not_found, routes_of
 from whalefall.console.chores import run_chores
-from whalefall.console.context import ConsoleContext, build_console
+from whalefall.console.context import ConsoleContext, build_console, cashier_of
 from whalefall.console.language import load_catalogs
+from whalefall.console.payment_chores import PaymentChores
 from whalefall.console.postman import Postman
 from whalefall.console.refund_sender import RefundSender
 from whalefall.engine.client import EngineClient, Progress
 from whalefall.engine.clients.embedded import EmbeddedEngine
 from whalefall.engine.config import EngineConfig
+from whalefall.payment_setup import Providers, providers_from_sandbox, providers_from_settings
+from whalefall.sandbox.server import Sandbox
 from whalefall.serving.account_limits import AccountLimitsReader
 from whalefall.serving.activity import ActivityRecorder, AnswerTally
 from whalefall.serving.authentication import Authenticator
@@ -59,6 +66,7 @@ from whalefall.serving.models import (
     ServedModel,
 )
 from whalefall.serving.platform import Base, Platform
+from whalefall.serving.price_reader import PriceReader
 from whalefall.serving.probes import Prober, ProbeTarget, model_target, page_target
 from whalefall.settings import EMBEDDED_MODEL_DIR, AdditionalModel, Settings, SettingsError
 
@@ -77,10 +85,13 @@ class RunningPlatform:
 
 @contextlib.asynccontextmanager
 async def start_platform(
-    settings: Settings, progress: Progress | None = None, clock: Clock | None = None
+    settings: Settings,
+    progress: Progress | None = None,
+    clock: Clock | None = None,
+    sandbox: Sandbox | None = None,
 ) -> AsyncIterator[RunningPlatform]:
     """Open the database, resolve what a dead predecessor left, load the model; on leaving, settle
-    what runs and stop the engine."""
+    what runs and stop the engine. With a sandbox, nobody else is paid through."""
     clock = clock or SystemClock()
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     upgrade(settings.resolved_database_url)
@@ -91,14 +102,16 @@ async def start_platform(
         journal_directory = settings.data_dir / "journal"
         journal = Journal(journal_directory, instance_id)
         stack.callback(journal.close)
-        prices = load_prices(settings)
-        await database.write(register_prices, [entry.price for entry in prices.listed()])
+        vault = await open_identity_vault(settings, database, clock)
+        prices = CurrentPrices(load_prices(settings))
+        await database.write(register_prices, [entry.price for entry in prices.files.listed()])
+        await database.read(prices.read, clock.now())
         meter = Meter(database, prices, clock, instance_id)
         authenticator = Authenticator(database, clock)
         housekeeper = Housekeeper(database, meter, authenticator, journal_directory, clock)
         await housekeeper.round()
         _run_beside(stack, housekeeper.run())
-        check_prices(settings, prices)
+        check_prices(settings, prices.book)
         engines = tuple(build_engine(settings, model) for model in settings.served_models)
         registry = build_registry(settings, engines)
         for engine in engines:
@@ -116,20 +129,24 @@ async def start_platform(
         stack.push_async_callback(platform.close)
         limits_reader = AccountLimitsReader(database, platform.set_account_limits)
         console = replace(
-            console_context(settings, database, clock, prices, platform),
+            console_context(settings, database, clock, prices, platform, vault),
             count_tokens=registry.default_model.count_tokens,
             backends=partial(backends, registry, clock),
             serving_limits=limits,
             limits_changed=limits_reader.read,
+            payment_providers=payment_providers(settings, clock, sandbox),
+            sandbox_url=sandbox.url if sandbox else "",
         )
         tally = AnswerTally(clock)
         application = build_application(platform, settings, console, tally)
         _run_beside(
             stack,
             limits_reader.run(),
+            PriceReader(database, prices, clock).run(),
             Prober(probe_targets(registry, application, clock), database, clock).run(),
             ActivityRecorder(tally, registry.engines, database, clock).run(),
             run_chores(database, clock, console.sign_up_grant),
+            PaymentChores(database, clock, cashier_of(console), APPLIERS).run(),
             RefundSender(database, clock, console.payment_providers, load_catalogs()).run(),
             *([postman(settings, database, clock).run()] if settings.smtp_host else []),
         )
@@ -152,15 +169,21 @@ def build_application(
 
 
 def console_context(
-    settings: Settings, database: Database, clock: Clock, prices: PriceBook, platform: Platform
+    settings: Settings,
+    database: Database,
+    clock: Clock,
+    prices: CurrentPrices,
+    platform: Platform,
+    vault: IdentityVault,
 ) -> ConsoleContext:
     """What the console takes from the settings; the rest comes from what is running."""
     return ConsoleContext(
         database=database,
         clock=clock,
-        price_book=prices,
+        prices=prices,
         platform=platform,
-        base_url=settings.public_url or f"http://{settings.host}:{settings.port}",
+        base_url=base_url(settings),
+        identity_vault=vault,
         email_domains=EmailDomainRule.of(
             settings.allowed_email_domains, settings.denied_email_domains
         ),
@@ -168,7 +191,19 @@ def console_context(
         service_email=settings.service_email,
         shows_outbox=not settings.smtp_host,
         is_demonstration=settings.model_dir == EMBEDDED_MODEL_DIR,
+        bank_account=bank_account(settings),
     )
+
+
+def base_url(settings: Settings) -> str:
+    """How people and payment providers reach the console."""
+    return settings.public_url or f"http://{settings.host}:{settings.port}"
+
+
+def payment_providers(settings: Settings, clock: Clock, sandbox: Sandbox | None) -> Providers:
+    if sandbox is not None:
+        return providers_from_sandbox(sandbox, base_url(settings), clock)
+    return providers_from_settings(settings, base_url(settings), clock)
 
 
 def sign_up_grant_rule(settings: Settings) -> SignUpGrantRule:
@@ -190,10 +225,48 @@ def sign_up_grant_rule(settings: Settings) -> SignUpGrantRule:
     )
 
 
+async def open_identity_vault(
+    settings: Settings, database: Database, clock: Clock
+) -> IdentityVault:
+    """ServerError when the key is missing, or is not the one this database was used with."""
+    is_used = await database.read(has_vault)
+    vault = vault_at(settings.resolved_identity_key_file, may_create=not is_used)
+    await database.write(adopt_vault, vault, clock.now())
+    return vault
+
+
+def bank_account(settings: Settings) -> BankAccount | None:
+    """Where bank transfers arrive; None where there are none. Raises SettingsError for half of
+    an account."""
+    given = {
+        name: getattr(settings, f"bank_account_{name}").strip()
+        for name in ("number", "bank", "branch", "holder")
+    }
+    if not any(given.values()):
+        return None
+    for name, value in given.items():
+        if not value:
+            raise SettingsError(f"bank_account_{name} is empty; bank transfers need it, too")
+    return BankAccount(**given, currency=Currency(settings.bank_account_currency))
+
+
 def load_prices(settings: Settings) -> PriceBook:
     """The platform's list under the operator's, with the operator's holidays."""
     calendars = {name: Calendar(name, frozenset(days)) for name, days in settings.holidays.items()}
     return PriceBook.load(settings.price_files, calendars)
+
+
+def current_prices(settings: Settings, database: Database, clock: Clock) -> CurrentPrices:
+    """The files with what was announced, for commands that run beside the server."""
+    prices = CurrentPrices(load_prices(settings))
+    database.run_read(prices.read, clock.now())
+    return prices
+
+
+def priced_names(settings: Settings) -> tuple[str, ...]:
+    """The names people are charged for by these settings, priced already or not."""
+    aliases = (alias.priced_as or alias.name for alias in settings.aliases)
+    return (*aliases, *(model.name for model in settings.served_models))
 
 
 def postman(settings: Settings, database: Database, clock: Clock) -> Postman:

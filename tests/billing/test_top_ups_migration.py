@@ -60,8 +60,8 @@ def _deposit_as_it_was(conn: Connection) -> None:
         "VALUES ('{1}', {2}, '{3}', 'CNY', 500, {4}, 1)"
     )
     for statement in (
-        "INSERT INTO users (id, email, currency, is_admin, created_at) "
-        "VALUES ('user_1', 'old@example.org', 'CNY', FALSE, 1)",
+        "INSERT INTO users (id, email, currency, role, created_at) "
+        "VALUES ('user_1', 'old@example.org', 'CNY', 'user', 1)",
         account.format(
             "debits_posted", "la_cash_clearing_CNY_system", "NULL", "cash_clearing", "FALSE"
         ),

@@ -218,7 +218,8 @@ def open_top_up(conn: Connection, request: TopUpRequest) -> TopUp:
         "charged_back_nanos": 0,
     }
     conn.execute(upsert(top_ups).values(row).on_conflict_do_nothing())
-    found = _one(conn, _by_key(request.source, request.idempotency_key))
+    by_key = _by_key(request.source, request.idempotency_key)
+    found = _one(conn, by_key.with_for_update())
     asked = (request.user_id, request.currency, request.amount_nanos)
     if (found.user_id, found.currency, found.amount_nanos) != asked:
         raise InvalidRequestError(
@@ -280,6 +281,28 @@ def close_top_up(conn: Connection, top_up_id: str, state: TopUpState) -> TopUp:
 def get_top_up(conn: Connection, top_up_id: str) -> TopUp:
     """NotFoundError when there is none."""
     return _one(conn, _SELECT.where(top_ups.c.id == top_up_id))
+
+
+def find_top_up(conn: Connection, top_up_id: str) -> TopUp | None:
+    row = conn.execute(_SELECT.where(top_ups.c.id == top_up_id)).one_or_none()
+    return None if row is None else _top_up_from_row(row)
+
+
+def find_top_up_by_payment(
+    conn: Connection, source: TopUpSource, provider_reference: str
+) -> TopUp | None:
+    """The one that this payment of the provider's has paid."""
+    is_it = (top_ups.c.source == source.value) & (
+        top_ups.c.provider_reference == provider_reference
+    )
+    row = conn.execute(_SELECT.where(is_it)).one_or_none()
+    return None if row is None else _top_up_from_row(row)
+
+
+def find_top_up_by_key(conn: Connection, source: TopUpSource, key: str) -> TopUp | None:
+    """The one that was opened under this key."""
+    row = conn.execute(_by_key(source, key)).one_or_none()
+    return None if row is None else _top_up_from_row(row)
 
 
 def lock_top_up(conn: Connection, top_up_id: str) -> TopUp:
@@ -426,7 +449,7 @@ _SELECT = select(*_COLUMNS)
 
 def _by_key(source: TopUpSource, key: str) -> Select[*tuple[object, ...]]:
     is_it = (top_ups.c.source == source.value) & (top_ups.c.idempotency_key == key)
-    return _SELECT.where(is_it).with_for_update()
+    return _SELECT.where(is_it)
 
 
 def _one(conn: Connection, query: Select[*tuple[object, ...]]) -> TopUp:

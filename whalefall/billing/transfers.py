@@ -32,6 +32,7 @@ from sqlalchemy import (
     bindparam,
     insert,
     select,
+    text,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -138,6 +139,14 @@ transfers = Table(
     Index(None, "hold_id"),
     Index(None, "debit_account_id"),
     Index(None, "credit_account_id"),
+    # What left an account without a hold is a few rows among very many.
+    Index(
+        "ix_transfers_single_debits",
+        "debit_account_id",
+        "created_at",
+        sqlite_where=text("kind = 'single'"),
+        postgresql_where=text("kind = 'single'"),
+    ),
 )
 
 

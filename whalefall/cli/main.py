@@ -8,6 +8,7 @@ import typer
 
 from whalefall.base.errors import PlatformError
 from whalefall.cli import (
+    bank,
     bench,
     codes,
     db,
@@ -21,6 +22,7 @@ from whalefall.cli import (
     tokens,
     usage,
     users,
+    verification,
 )
 
 app = typer.Typer(
@@ -31,12 +33,14 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command()(serve.serve)
+users.app.add_typer(verification.app, name="verification")
 app.add_typer(users.app, name="users")
 app.add_typer(keys.app, name="keys")
 app.command()(money.grant)
 app.command("top-up")(money.top_up)
 app.add_typer(codes.app, name="codes")
 app.command()(tokens.tokens)
+app.add_typer(bank.app, name="bank")
 app.add_typer(prices.app, name="prices")
 app.add_typer(usage.app, name="usage")
 app.add_typer(ledger.app, name="ledger")

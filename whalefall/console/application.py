@@ -8,11 +8,23 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from whalefall.base.errors import NotFoundError
 from whalefall.console.context import Console, ConsoleContext, build_console
-from whalefall.console.operator import codes, models, overview, records, rerating, users
+from whalefall.console.notices import notice_routes
+from whalefall.console.operator import (
+    codes,
+    models,
+    overview,
+    prices,
+    records,
+    rerating,
+    transfers,
+    users,
+    verifications,
+)
 from whalefall.console.operator import refunds as operator_refunds
 from whalefall.console.pages import (
     announcements,
     api_keys,
+    bank_transfer,
     billing,
     chat,
     guides,
@@ -29,6 +41,7 @@ from whalefall.console.pages import (
     status,
     tickets,
     usage,
+    verification,
 )
 from whalefall.console.routing import (
     Action,
@@ -66,6 +79,7 @@ def routes_of(console: Console) -> list[Route]:
     routes = [
         home.front_door(console),
         Route("/static/{name}", console.assets.serve, methods=["GET"]),
+        *notice_routes(console.cashier),
     ]
     for view in (*all_views(), *guides.help_views(all_views(), all_actions())):
         routes += view_routes(console, view)
@@ -87,6 +101,7 @@ def all_views() -> tuple[View, ...]:
         *billing.VIEWS,
         *pricing.VIEWS,
         *profile.VIEWS,
+        *verification.VIEWS,
         *chat.VIEWS,
         *playground.VIEWS,
         *tickets.VIEWS,
@@ -95,11 +110,15 @@ def all_views() -> tuple[View, ...]:
         *overview.VIEWS,
         *models.VIEWS,
         *users.VIEWS,
+        *verifications.VIEWS,
         *records.VIEWS,
+        *prices.VIEWS,
         *rerating.VIEWS,
         *codes.VIEWS,
         *refunds.VIEWS,
         *operator_refunds.VIEWS,
+        *bank_transfer.VIEWS,
+        *transfers.VIEWS,
     )
 
 
@@ -113,17 +132,21 @@ def all_actions() -> tuple[Action, ...]:
         *api_keys.ACTIONS,
         *pricing.ACTIONS,
         *profile.ACTIONS,
+        *verification.ACTIONS,
         *chat.ACTIONS,
         *tickets.ACTIONS,
         *announcements.ACTIONS,
         *users.ACTIONS,
+        *verifications.ACTIONS,
+        *prices.ACTIONS,
         *rerating.ACTIONS,
         *redeem.ACTIONS,
         *codes.ACTIONS,
         *refunds.ACTIONS,
         *operator_refunds.ACTIONS,
+        *transfers.ACTIONS,
     )
 
 
 def all_downloads() -> tuple[Download, ...]:
-    return usage.DOWNLOADS
+    return (*usage.DOWNLOADS, *verifications.DOWNLOADS)

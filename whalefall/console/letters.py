@@ -66,6 +66,17 @@ def ticket_letter(catalog: Catalog, email: str, subject: str, text: str) -> Lett
     return Letter(email, head % {"subject": subject}, text)
 
 
+def bank_transfer_letter(catalog: Catalog, email: str, amount: str, payer: str) -> Letter:
+    text = catalog.gettext(
+        mark(
+            "Your bank transfer of %(amount)s from %(payer)s has arrived and is part of your "
+            "topped-up balance now."
+        )
+    )
+    subject = catalog.gettext(mark("Your bank transfer has arrived"))
+    return Letter(email, subject, text % {"amount": amount, "payer": payer})
+
+
 def low_balance_letter(catalog: Catalog, email: str, left: str, threshold: str) -> Letter:
     text = catalog.gettext(
         mark(
@@ -98,3 +109,25 @@ def refund_failed_letter(catalog: Catalog, email: str, amount: str) -> Letter:
     )
     subject = catalog.gettext(mark("Your Whalefall refund failed"))
     return Letter(email, subject, text % {"amount": amount})
+
+
+def verification_approved_letter(catalog: Catalog, email: str, name: str) -> Letter:
+    text = catalog.gettext(
+        mark(
+            "Your account is verified now. It belongs to: %(name)s.\n\n"
+            "If that is not you, write to the operator of this platform at once."
+        )
+    )
+    subject = catalog.gettext(mark("Your Whalefall account is verified"))
+    return Letter(email, subject, text % {"name": name})
+
+
+def verification_rejected_letter(catalog: Catalog, email: str, reason: str) -> Letter:
+    text = catalog.gettext(
+        mark(
+            "Your account could not be verified. The reason given is: %(reason)s\n\n"
+            "You can enter your details again on the verification page."
+        )
+    )
+    subject = catalog.gettext(mark("Your Whalefall account could not be verified"))
+    return Letter(email, subject, text % {"reason": reason})

@@ -35,11 +35,14 @@ OPERATOR_LINKS = (
     ("/operator/tickets", mark("All tickets")),
     ("/operator/models", mark("Models")),
     ("/operator/announcements", mark("Announcements")),
+    ("/operator/prices", mark("Prices")),
     ("/operator/rerating", mark("Re-rating")),
     ("/operator/outbox", mark("Outbox")),
     ("/operator/audit", mark("Audit log")),
     ("/operator/codes", mark("Codes")),
     ("/operator/refunds", mark("Refunds")),
+    ("/operator/verifications", mark("Verifications")),
+    ("/operator/transfers", mark("Bank transfers")),
 )
 SYMBOLS = {Currency.CNY: "¥", Currency.USD: "$"}
 
@@ -93,6 +96,7 @@ def _environment(catalog: Catalog, assets: Assets, markdown: MarkdownRenderer) -
         money=money,
         amount=amount,
         symbol=symbol,
+        figure=text_from_micros,
         plain=plain,
         count=count,
         share=share,
