@@ -15,7 +15,13 @@ from whalefall.base.errors import InsufficientBalanceError, InvalidRequestError,
 from whalefall.billing.chargebacks import ChargebackKind, Reversal, charge_back, list_chargebacks
 from whalefall.billing.ledger import hold
 from whalefall.billing.refund_queue import claim_refund
-from whalefall.billing.refunds import RefundRequest, RefundState, ask_refund, confirm_refund, fail_refund, list_refunds
+from whalefall.billing.refunds import (
+    RefundRequest,
+    RefundState,
+    ask_refund,
+    confirm_refund,
+    fail_refund,
+    list_refunds,
 )
 from whalefall.billing.usage import charge
 

@@ -15,7 +15,18 @@ from whalefall.base.money import Currency
 from whalefall.billing.chargebacks import list_chargebacks
 from whalefall.billing.history import forfeit_balances
 from whalefall.billing.refund_queue import claim_refund, postpone_refund
-from whalefall.billing.refunds import SOURCES_BY_HAND, Refund, RefundRequest, RefundState, ask_again, ask_refund, confirm_refund, fail_refund, get_refund, list_refunds, refundable
+from whalefall.billing.refunds import (
+    SOURCES_BY_HAND,
+    Refund,
+    RefundRequest,
+    RefundState,
+    ask_again,
+    ask_refund,
+    confirm_refund,
+    fail_refund,
+    get_refund,
+    list_refunds,
+    refundable,
 )
 from whalefall.billing.top_ups import TopUpSource, get_top_up
 from whalefall.billing.transfers import AccountKind, account_id, lock_accounts

@@ -22,7 +22,13 @@ from whalefall.billing.chargebacks import ChargebackKind, Reversal, charge_back,
 from whalefall.billing.payments.base import ProviderError, RefundAnswer
 from whalefall.billing.payments.base import RefundState as AnswerState
 from whalefall.billing.refund_queue import claim_refund
-from whalefall.billing.refunds import Refund, RefundRequest, RefundState, ask_refund, confirm_refund, get_refund
+from whalefall.billing.refunds import (
+    Refund,
+    RefundRequest,
+    RefundState,
+    ask_refund,
+    confirm_refund,
+    get_refund,
 )
 from whalefall.billing.top_ups import get_top_up
 from whalefall.console.language import load_catalogs

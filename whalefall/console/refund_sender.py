@@ -30,8 +30,23 @@ from whalefall.billing.payments.base import (
     RefundOrder,
 )
 from whalefall.billing.payments.base import RefundState as AnswerState
-from whalefall.billing.refund_queue import BEING_SENT, claim_refund, due_refunds, mark_told, note_taken, postpone_refund, try_soon, untold_refunds
-from whalefall.billing.refunds import Refund, RefundState, confirm_refund, fail_refund, get_refund, lock_refund
+from whalefall.billing.refund_queue import (
+    BEING_SENT,
+    claim_refund,
+    due_refunds,
+    mark_told,
+    note_taken,
+    postpone_refund,
+    try_soon,
+    untold_refunds,
+)
+from whalefall.billing.refunds import (
+    Refund,
+    RefundState,
+    confirm_refund,
+    fail_refund,
+    get_refund,
+    lock_refund,
 )
 from whalefall.billing.top_ups import TopUp, TopUpSource, get_top_up
 from whalefall.console.language import Catalog, Language

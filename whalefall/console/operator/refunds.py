@@ -19,7 +19,14 @@ from whalefall.billing.chargebacks import (
     win_chargeback,
 )
 from whalefall.billing.refund_queue import try_soon
-from whalefall.billing.refunds import Refund, RefundState, ask_again, confirm_refund, fail_refund, get_refund, list_refunds
+from whalefall.billing.refunds import (
+    Refund,
+    RefundState,
+    ask_again,
+    confirm_refund,
+    fail_refund,
+    get_refund,
+    list_refunds,
 )
 from whalefall.billing.top_ups import TopUpSource
 from whalefall.console.forms import NoFields, RefusedError
