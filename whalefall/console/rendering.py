@@ -41,8 +41,9 @@ OPERATOR_LINKS = (
     ("/operator/audit", mark("Audit log")),
     ("/operator/codes", mark("Codes")),
     ("/operator/refunds", mark("Refunds")),
-    ("/operator/verifications", mark("Verifications")),
     ("/operator/transfers", mark("Bank transfers")),
+    ("/operator/payments", mark("Online payments")),
+    ("/operator/verifications", mark("Verifications")),
 )
 SYMBOLS = {Currency.CNY: "¥", Currency.USD: "$"}
 

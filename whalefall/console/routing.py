@@ -73,6 +73,7 @@ NOTICES = {
     "refund_asked": mark("Your refund is on its way. We write when it is done."),
     "refund_ticket": mark("Your refund is noted, and a ticket is open for it."),
     "codes_revoked": mark("The codes are withdrawn. What they gave stays."),
+    "event_settled": mark("The notice is noted as looked after."),
     "verification_submitted": mark("Your details have been received. You will get a letter."),
     "verification_approved": mark("The verification has been approved."),
     "verification_rejected": mark("The verification has been rejected."),

@@ -1,4 +1,4 @@
-"""Top-up and billing: what is in the wallets, where it came from, and until when it lasts."""
+"""Billing: what is in the wallets, where it came from, and until when it lasts."""
 
 from __future__ import annotations
 
@@ -19,23 +19,12 @@ from whalefall.console.session import Visit
 
 
 @dataclass(frozen=True, slots=True)
-class TopUpPage:
-    balances: tuple[Balance, ...]
-    service_email: str
-
-
-@dataclass(frozen=True, slots=True)
 class TransactionsPage:
     balances: tuple[Balance, ...]
     top_ups: tuple[TopUp, ...]
     grants: tuple[Grant, ...]
     corrections: tuple[CorrectionMade, ...]
     """Past charges that were credited, each with its request."""
-
-
-async def load_top_up(visit: Visit, _query: NoFields) -> TopUpPage:
-    wallets = await visit.database.read(shown_balances, visit.person, visit.now)
-    return TopUpPage(wallets, visit.context.service_email)
 
 
 async def load_transactions(visit: Visit, _query: NoFields) -> TransactionsPage:
@@ -51,9 +40,7 @@ def _transactions(conn: Connection, user: User, now: datetime) -> TransactionsPa
     )
 
 
-TOP_UP = View("/top_up", "top_up.html", load_top_up, "The balances and how to add to them.")
 VIEWS = (
-    TOP_UP,
     View(
         "/transactions",
         "transactions.html",
