@@ -45,6 +45,7 @@ from whalefall.console.context import ConsoleContext, build_console, cashier_of
 from whalefall.console.language import load_catalogs
 from whalefall.console.payment_chores import PaymentChores
 from whalefall.console.postman import Postman
+from whalefall.console.reconciler import Reconciler
 from whalefall.console.refund_sender import RefundSender
 from whalefall.engine.client import EngineClient, Progress
 from whalefall.engine.clients.embedded import EmbeddedEngine
@@ -150,6 +151,7 @@ async def start_platform(
             run_chores(database, clock, console.sign_up_grant),
             PaymentChores(database, clock, cashier_of(console), APPLIERS).run(),
             RefundSender(database, clock, console.payment_providers, load_catalogs()).run(),
+            Reconciler(database, clock, console.payment_providers, load_catalogs()).run(),
             *([postman(settings, database, clock).run()] if settings.smtp_host else []),
         )
         yield RunningPlatform(application, database, engines[0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from whalefall.accounts.signup import CODE_LIFETIME
 from whalefall.base.mail import ATTACHMENT_BYTES_MAX, Attachment, Letter
 from whalefall.billing.invoice_content import InvoiceKind
@@ -159,3 +161,18 @@ def invoice_refused_letter(catalog: Catalog, email: str, amount: str, reason: st
     )
     subject = catalog.gettext(mark("Your request for an invoice was refused"))
     return Letter(email, subject, text % {"amount": amount, "reason": reason})
+
+
+def reconciliation_letter(
+    catalog: Catalog, email: str, day: str, num_differences: int, lines: Sequence[str]
+) -> Letter:
+    """`lines` are the first few, each with what was expected and what was found."""
+    text = catalog.gettext(
+        mark(
+            "The books of %(day)s do not agree: %(count)s differences. Look at the operator's "
+            "reconciliation page. The first of them, expected / found:"
+        )
+    )
+    subject = catalog.gettext(mark("Whalefall: the books of %(day)s do not agree"))
+    told = text % {"day": day, "count": num_differences}
+    return Letter(email, subject % {"day": day}, "\n\n".join([told, *lines]))

@@ -45,6 +45,8 @@ OPERATOR_LINKS = (
     ("/operator/payments", mark("Online payments")),
     ("/operator/verifications", mark("Verifications")),
     ("/operator/invoices", mark("Invoices of all")),
+    ("/operator/ledger", mark("Ledger")),
+    ("/operator/reconciliation", mark("Reconciliation")),
 )
 SYMBOLS = {Currency.CNY: "¥", Currency.USD: "$"}
 

@@ -84,6 +84,7 @@ NOTICES = {
     "invoice_issued": mark("The invoice has been issued and is sent by e-mail."),
     "invoice_refused": mark("The request has been refused."),
     "invoice_credited": mark("The credit note has been issued and is sent by e-mail."),
+    "reconciled": mark("All books have been compared."),
 }
 
 Load = Callable[[Visit, Any], Awaitable[Any]]
