@@ -15,7 +15,6 @@ from tests.console.test_chat import ChatPlatform
 from tests.support.browser import PASSWORD, Browser
 from tests.support.scripted_serving import Pause, ScriptedPlatform
 from whalefall.chat.messages import ContentDelta
-from whalefall.console.context import ConsoleContext
 
 pytestmark = pytest.mark.slow
 
@@ -47,7 +46,6 @@ async def chromium() -> AsyncIterator[Chromium]:
 async def test_pressing_stop_ends_the_answer_and_says_so(
     browser: Browser,
     console_url: str,
-    context: ConsoleContext,
     platform: ChatPlatform,
     chromium: Chromium,
 ) -> None:
