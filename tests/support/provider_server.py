@@ -60,7 +60,18 @@ class ProviderServer:
     def settle(self) -> None:
         """Until every notice is taken or given up."""
         future: Future[None] = asyncio.run_coroutine_threadsafe(self.courier.settled(), self._loop)
-        future.result(30)
+        future.result(60)
+
+    def hurry(self) -> None:
+        """What was to happen later happens now, with its notices."""
+
+        async def hurried() -> None:
+            self.courier.hurry()
+            await asyncio.sleep(0.01)
+            await self.courier.settled()
+
+        future: Future[None] = asyncio.run_coroutine_threadsafe(hurried(), self._loop)
+        future.result(60)
 
     def browse(self, method: str, url: str) -> httpx.Response:
         """As somebody's browser, which follows where it is sent."""

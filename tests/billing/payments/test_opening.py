@@ -105,7 +105,7 @@ def test_private_key_that_others_may_read_is_refused(
     files: AlipayFiles, clock: FakeClock, mode: int
 ) -> None:
     files.app_private_key_file.chmod(mode)
-    with pytest.raises(KeyFileError, match=r"alipay_app_private_key_file: .* chmod 600"):
+    with pytest.raises(KeyFileError, match=r"alipay_app_private_key_file: .*chmod 600"):
         open_alipay(files, clock)
 
 
@@ -114,7 +114,7 @@ def test_public_key_that_others_may_exchange_is_refused(
     files: AlipayFiles, clock: FakeClock, mode: int
 ) -> None:
     files.public_key_file.chmod(mode)
-    with pytest.raises(KeyFileError, match=r"alipay_public_key_file: .* chmod 644"):
+    with pytest.raises(KeyFileError, match=r"alipay_public_key_file: .*chmod 644"):
         open_alipay(files, clock)
 
 

@@ -23,8 +23,8 @@ OPEN = {
     "/pricing", "/reset_password", "/reset_password/code", "/sign_in", "/sign_up",
     "/sign_up/code", "/static/{name}", "/status",
 }  # fmt: skip
-"""With what is below /console/api of the same name. Notices of payments are signed, and nobody sends
-any unless a provider is set up."""
+"""With what is below /console/api of the same name. Notices of payments are signed, and
+nobody sends any unless a provider is set up."""
 
 
 @pytest.fixture
