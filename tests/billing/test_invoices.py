@@ -500,7 +500,7 @@ def test_a_content_survives_its_text(office: Office) -> None:
     assert made.content.net_nanos + made.content.tax_nanos == made.amount_nanos
     assert month_number("2026-01") == 202601
     for odd in ("2026-13", "2026", "x", "2026-01-01"):
-        with pytest.raises(ValueError, match="isoformat|month"):
+        with pytest.raises(ValueError, match=r"isoformat|month"):
             month_number(odd)
 
 
