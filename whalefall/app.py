@@ -28,12 +28,15 @@ from whalefall.base.db import Database, upgrade
 from whalefall.base.ids import new_id
 from whalefall.base.money import Currency, nanos_from_text
 from whalefall.base.smtp import SmtpServer, SmtpTransport
+from whalefall.billing.current_prices import CurrentPrices
+from whalefall.billing.invoice_content import Seller
 from whalefall.billing.price_book import PriceBook
 from whalefall.billing.price_versions import register_prices
 from whalefall.billing.price_windows import Calendar
 from whalefall.billing.return_events import APPLIERS
 from whalefall.billing.sign_up_grants import SignUpGrantRule
 from whalefall.billing.virtual_accounts import BankAccount
+from whalefall.billing.working_days import WorkingDays, load_calendar
 from whalefall.chat.formats.registry import format_by_name
 from whalefall.chat.tokenizer import Tokenizer, bundled_path
 from whalefall.console.application import page_not_found, routes_of
@@ -66,6 +69,7 @@ from whalefall.serving.models import (
     ServedModel,
 )
 from whalefall.serving.platform import Base, Platform
+from whalefall.serving.price_reader import PriceReader
 from whalefall.serving.probes import Prober, ProbeTarget, model_target, page_target
 from whalefall.settings import EMBEDDED_MODEL_DIR, AdditionalModel, Settings, SettingsError
 
@@ -101,15 +105,16 @@ async def start_platform(
         journal_directory = settings.data_dir / "journal"
         journal = Journal(journal_directory, instance_id)
         stack.callback(journal.close)
-        prices = load_prices(settings)
         vault = await open_identity_vault(settings, database, clock)
-        await database.write(register_prices, [entry.price for entry in prices.listed()])
+        prices = CurrentPrices(load_prices(settings))
+        await database.write(register_prices, [entry.price for entry in prices.files.listed()])
+        await database.read(prices.read, clock.now())
         meter = Meter(database, prices, clock, instance_id)
         authenticator = Authenticator(database, clock)
         housekeeper = Housekeeper(database, meter, authenticator, journal_directory, clock)
         await housekeeper.round()
         _run_beside(stack, housekeeper.run())
-        check_prices(settings, prices)
+        check_prices(settings, prices.book)
         engines = tuple(build_engine(settings, model) for model in settings.served_models)
         registry = build_registry(settings, engines)
         for engine in engines:
@@ -140,6 +145,7 @@ async def start_platform(
         _run_beside(
             stack,
             limits_reader.run(),
+            PriceReader(database, prices, clock).run(),
             Prober(probe_targets(registry, application, clock), database, clock).run(),
             ActivityRecorder(tally, registry.engines, database, clock).run(),
             run_chores(database, clock, console.sign_up_grant),
@@ -170,7 +176,7 @@ def console_context(
     settings: Settings,
     database: Database,
     clock: Clock,
-    prices: PriceBook,
+    prices: CurrentPrices,
     platform: Platform,
     vault: IdentityVault,
 ) -> ConsoleContext:
@@ -178,7 +184,7 @@ def console_context(
     return ConsoleContext(
         database=database,
         clock=clock,
-        price_book=prices,
+        prices=prices,
         platform=platform,
         base_url=base_url(settings),
         identity_vault=vault,
@@ -187,6 +193,15 @@ def console_context(
         ),
         sign_up_grant=sign_up_grant_rule(settings),
         service_email=settings.service_email,
+        seller=Seller(
+            name=settings.operator_name,
+            tax_number=settings.operator_tax_number,
+            address=settings.operator_address,
+            bank=settings.operator_bank,
+            bank_account=settings.operator_bank_account,
+            tax_basis_points=settings.operator_tax_basis_points,
+        ),
+        working_days=WorkingDays(load_calendar("cn", calendars_of(settings))),
         shows_outbox=not settings.smtp_host,
         is_demonstration=settings.model_dir == EMBEDDED_MODEL_DIR,
         bank_account=bank_account(settings),
@@ -248,10 +263,31 @@ def bank_account(settings: Settings) -> BankAccount | None:
     return BankAccount(**given, currency=Currency(settings.bank_account_currency))
 
 
+def calendars_of(settings: Settings) -> dict[str, Calendar]:
+    """The operator's own, by name."""
+    return {
+        name: Calendar(name, frozenset(days), frozenset(settings.make_up_days.get(name, ())))
+        for name, days in settings.holidays.items()
+    }
+
+
 def load_prices(settings: Settings) -> PriceBook:
     """The platform's list under the operator's, with the operator's holidays."""
-    calendars = {name: Calendar(name, frozenset(days)) for name, days in settings.holidays.items()}
+    calendars = calendars_of(settings)
     return PriceBook.load(settings.price_files, calendars)
+
+
+def current_prices(settings: Settings, database: Database, clock: Clock) -> CurrentPrices:
+    """The files with what was announced, for commands that run beside the server."""
+    prices = CurrentPrices(load_prices(settings))
+    database.run_read(prices.read, clock.now())
+    return prices
+
+
+def priced_names(settings: Settings) -> tuple[str, ...]:
+    """The names people are charged for by these settings, priced already or not."""
+    aliases = (alias.priced_as or alias.name for alias in settings.aliases)
+    return (*aliases, *(model.name for model in settings.served_models))
 
 
 def postman(settings: Settings, database: Database, clock: Clock) -> Postman:

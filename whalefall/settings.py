@@ -82,6 +82,9 @@ class WechatPaySettings(msgspec.Struct, frozen=True):
     merchant_private_key_file: Path
     api_v3_key_file: Path
     gateway_url: str
+    public_key_id: str | None = None
+    public_key_file: Path | None = None
+    platform_certificate_files: tuple[Path, ...] = ()
 
 
 class StripeSettings(msgspec.Struct, frozen=True):
@@ -147,6 +150,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long it lasts."""
     sign_up_grant_again_days: Days = 365
     """An address whose account is deleted and made anew within so many days is granted nothing."""
+    operator_name: str = ""
+    """The company that runs this server, as it stands on invoices and agreements; without a name
+    no invoice is issued."""
+    operator_tax_number: str = ""
+    operator_address: str = ""
+    operator_bank: str = ""
+    """Shown on invoices and agreements, with the account below."""
+    operator_bank_account: str = ""
+    operator_tax_basis_points: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 0
+    """The tax inside every price, shown on invoices: 600 are 6 percent; 0 shows none."""
     smtp_host: str = ""
     """The mail server; empty means that letters wait in the operator's outbox."""
     smtp_port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 587
@@ -171,6 +184,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bank_account_currency: Literal["CNY", "USD"] = "CNY"
     holidays: dict[str, tuple[date, ...]] = {}
     """Calendars by name, e.g. `cn`, in place of those of the price lists."""
+    make_up_days: dict[str, tuple[date, ...]] = {}
+    """Days of weekends that are worked in exchange, by the name of a calendar in `holidays`."""
     alipay_app_id: str | None = None
     """The app's number at Alipay's open platform. Payments by Alipay take all five settings that
     begin with alipay; docs/payments.md says where each is found."""
@@ -240,17 +255,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def wechatpay(self) -> WechatPaySettings | None:
-        """As alipay; at least one key of WeChat Pay's own is there, too."""
+        """As alipay; at least one of WeChat Pay's own keys is there, too."""
         found = _all_or_none(self, "wechatpay", WechatPaySettings)
-        key = (self.wechatpay_public_key_id, self.wechatpay_public_key_file)
         if found is None:
-            if key != (None, None) or self.wechatpay_platform_certificate_files:
-                raise SettingsError("wechatpay_app_id is missing, while other keys of it are set")
             return None
-        if key == (None, None) and self.wechatpay_platform_certificate_files:
-            return found
-        for name, value in zip(("public_key_id", "public_key_file"), key, strict=True):
-            _require("wechatpay", name, value)
+        key = {"public_key_id": found.public_key_id, "public_key_file": found.public_key_file}
+        if any(value is not None for value in key.values()) or not found.platform_certificate_files:
+            for name, value in key.items():
+                _require("wechatpay", name, value)
         return found
 
     @property
@@ -284,13 +296,15 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 def _all_or_none(settings: Settings, prefix: str, kind: type[T]) -> T | None:
-    """Settings that only work together, without their common beginning."""
-    values = {name: getattr(settings, f"{prefix}_{name}") for name in kind.__struct_fields__}
+    """Settings that only work together, without their common beginning; those that `kind` has a
+    default for may be missing."""
+    names = kind.__struct_fields__
+    values = {name: getattr(settings, f"{prefix}_{name}") for name in names}
     defaults = dict(zip(Settings.__struct_fields__, Settings.__struct_defaults__, strict=True))
     if all(value == defaults[f"{prefix}_{name}"] for name, value in values.items()):
         return None
-    for name, value in values.items():
-        _require(prefix, name, value)
+    for name in names[: len(names) - len(kind.__struct_defaults__)]:
+        _require(prefix, name, values[name])
     return kind(**values)
 
 
@@ -328,7 +342,7 @@ def _values_from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     return values
 
 
-_FILE_ONLY = ("aliases", "comparison_endpoints", "models", "holidays")
+_FILE_ONLY = ("aliases", "comparison_endpoints", "models", "holidays", "make_up_days")
 _LISTS = (
     "trusted_proxies",
     "allowed_email_domains",

@@ -157,5 +157,3 @@ def _asked_by_month(conn: Connection, user_id: str, currency: Currency) -> dict[
         .group_by(invoice_requests.c.month)
     )
     return {row[0]: int(row[1]) for row in conn.execute(query)}
-
-

@@ -14,6 +14,8 @@ from whalefall.console.operator import (
     ledger,
     models,
     overview,
+    payments,
+    prices,
     reconciliation,
     records,
     rerating,
@@ -21,15 +23,17 @@ from whalefall.console.operator import (
     users,
     verifications,
 )
+from whalefall.console.operator import invoices as operator_invoices
 from whalefall.console.operator import refunds as operator_refunds
 from whalefall.console.pages import (
+    agreements,
     announcements,
     api_keys,
     bank_transfer,
-    billing,
     chat,
     guides,
     home,
+    invoices,
     passwords,
     playground,
     pricing,
@@ -41,6 +45,8 @@ from whalefall.console.pages import (
     sign_up,
     status,
     tickets,
+    top_up,
+    transactions,
     usage,
     verification,
 )
@@ -99,7 +105,8 @@ def all_views() -> tuple[View, ...]:
         *second_factor.VIEWS,
         *usage.VIEWS,
         *api_keys.VIEWS,
-        *billing.VIEWS,
+        *top_up.VIEWS,
+        *payments.VIEWS,
         *pricing.VIEWS,
         *profile.VIEWS,
         *verification.VIEWS,
@@ -115,12 +122,17 @@ def all_views() -> tuple[View, ...]:
         *ledger.VIEWS,
         *reconciliation.VIEWS,
         *records.VIEWS,
+        *prices.VIEWS,
         *rerating.VIEWS,
         *codes.VIEWS,
         *refunds.VIEWS,
         *operator_refunds.VIEWS,
         *bank_transfer.VIEWS,
         *transfers.VIEWS,
+        *transactions.VIEWS,
+        *invoices.VIEWS,
+        *operator_invoices.VIEWS,
+        *agreements.VIEWS,
     )
 
 
@@ -140,15 +152,26 @@ def all_actions() -> tuple[Action, ...]:
         *announcements.ACTIONS,
         *users.ACTIONS,
         *verifications.ACTIONS,
+        *prices.ACTIONS,
         *reconciliation.ACTIONS,
         *rerating.ACTIONS,
+        *top_up.ACTIONS,
+        *payments.ACTIONS,
         *redeem.ACTIONS,
         *codes.ACTIONS,
         *refunds.ACTIONS,
         *operator_refunds.ACTIONS,
         *transfers.ACTIONS,
+        *invoices.ACTIONS,
+        *operator_invoices.ACTIONS,
     )
 
 
 def all_downloads() -> tuple[Download, ...]:
-    return (*usage.DOWNLOADS, *verifications.DOWNLOADS)
+    return (
+        *usage.DOWNLOADS,
+        *verifications.DOWNLOADS,
+        *transactions.DOWNLOADS,
+        *invoices.DOWNLOADS,
+        *agreements.DOWNLOADS,
+    )

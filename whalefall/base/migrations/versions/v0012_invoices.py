@@ -20,7 +20,9 @@ def upgrade() -> None:
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("content", sa.LargeBinary, nullable=False),
         sa.PrimaryKeyConstraint("mail_id", name="pk_mail_attachments"),
-        sa.ForeignKeyConstraint(["mail_id"], ["mails.id"], name="fk_mail_attachments_mail_id_mails"),
+        sa.ForeignKeyConstraint(
+            ["mail_id"], ["mails.id"], name="fk_mail_attachments_mail_id_mails"
+        ),
     )
     is_single = sa.text("kind = 'single'")
     op.create_index(
@@ -72,9 +74,7 @@ def _requests() -> None:
     op.create_index(
         "ix_invoice_requests_user_id_created_at", "invoice_requests", ["user_id", "created_at"]
     )
-    op.create_index(
-        "ix_invoice_requests_state_due_day", "invoice_requests", ["state", "due_day"]
-    )
+    op.create_index("ix_invoice_requests_state_due_day", "invoice_requests", ["state", "due_day"])
 
 
 def _documents() -> None:
