@@ -26,6 +26,7 @@ from starlette.applications import Starlette
 
 from tests.support.scripted_serving import ScriptedPlatform
 from whalefall.accounts.api_keys import create_api_key
+from whalefall.accounts.identity_vault import IdentityVault
 from whalefall.accounts.logins import Device, create_login
 from whalefall.accounts.users import create_user
 from whalefall.base.clock import SystemClock
@@ -168,6 +169,7 @@ async def measure(database: Database, token: str, num_rounds: int) -> None:
         prices=CurrentPrices(PriceBook.load()),
         platform=ScriptedPlatform(),
         base_url="http://127.0.0.1",
+        identity_vault=IdentityVault(bytes(32)),
         count_tokens=len,
     )
     transport = httpx.ASGITransport(Starlette(routes=console_routes(context)))

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from whalefall.app import sign_up_grant_rule
+from whalefall.base.money import Currency
 from whalefall.settings import SettingsError, load_settings
 
 
@@ -39,6 +41,7 @@ def test_tables_of_the_file_are_read(tmp_path: Path) -> None:
         ("prot = 1", r"prot"),
         ('dtype = "int3"', r"dtype"),
         ("port = ", r"Invalid value"),
+        ('bank_account_number = "7559 0000 1"', r"bank_account_number"),
         ('[[aliases]]\nmodel = "a"', r"name"),
         ('[[models]]\nname = "a"', r"model_dir"),
         ('[[aliases]]\nname = "a"\nmodel = "m"\nfrom = 1', r"from"),
@@ -78,3 +81,82 @@ def test_lists_and_calendars_are_read_from_file_and_variable(tmp_path: Path) -> 
     config.write_text('[holidays]\ncn = ["tomorrow"]\n')
     with pytest.raises(SettingsError, match="holidays"):
         load_settings({}, environ)
+
+
+ALIPAY = {
+    "WHALEFALL_ALIPAY_APP_ID": "2021000000000000",
+    "WHALEFALL_ALIPAY_SELLER_ID": "2088000000000000",
+    "WHALEFALL_ALIPAY_APP_PRIVATE_KEY_FILE": "/keys/app.pem",
+    "WHALEFALL_ALIPAY_PUBLIC_KEY_FILE": "/keys/alipay.pem",
+}
+WECHATPAY = {
+    "WHALEFALL_WECHATPAY_APP_ID": "wx0000000000000000",
+    "WHALEFALL_WECHATPAY_MERCHANT_ID": "1900000000",
+    "WHALEFALL_WECHATPAY_MERCHANT_SERIAL": "5157F09EFDC096DE15EBE81A47057A7200000000",
+    "WHALEFALL_WECHATPAY_MERCHANT_PRIVATE_KEY_FILE": "/keys/apiclient_key.pem",
+    "WHALEFALL_WECHATPAY_API_V3_KEY_FILE": "/keys/api_v3_key",
+    "WHALEFALL_WECHATPAY_PUBLIC_KEY_ID": "PUB_KEY_ID_0000000000000000000000000000",
+    "WHALEFALL_WECHATPAY_PUBLIC_KEY_FILE": "/keys/wechatpay.pem",
+}
+STRIPE = {
+    "WHALEFALL_STRIPE_SECRET_KEY": "sk_test_0000",
+    "WHALEFALL_STRIPE_WEBHOOK_SECRET": "whsec_0000",
+}
+
+
+def test_providers_are_off_until_set_and_whole_when_set() -> None:
+    assert load_settings({}, {}).alipay is None
+    assert load_settings({}, {}).wechatpay is None
+    settings = load_settings({}, {**ALIPAY, **WECHATPAY})
+    assert settings.alipay is not None
+    assert settings.alipay.app_private_key_file == Path("/keys/app.pem")
+    assert settings.wechatpay is not None
+    assert settings.wechatpay.merchant_id == "1900000000"
+
+
+@pytest.mark.parametrize(
+    ("group", "variable"),
+    [(group, variable) for group in (ALIPAY, WECHATPAY, STRIPE) for variable in group],
+)
+@pytest.mark.parametrize("value", [None, "", "  "])
+def test_provider_with_a_missing_or_empty_key_is_refused_naming_it(
+    group: dict[str, str], variable: str, value: str | None
+) -> None:
+    environ = {name: text for name, text in group.items() if name != variable}
+    if value is not None:
+        environ[variable] = value
+    key = variable.removeprefix("WHALEFALL_").lower()
+    with pytest.raises(SettingsError, match=rf"{key} is (missing|empty)"):
+        load_settings({}, environ)
+
+
+@pytest.mark.parametrize("variable", [*ALIPAY, *WECHATPAY])
+def test_one_empty_key_alone_is_no_way_to_switch_a_provider_off(variable: str) -> None:
+    with pytest.raises(SettingsError, match=r"(alipay|wechatpay)_\w+ is (missing|empty)"):
+        load_settings({}, {variable: ""})
+
+
+def test_wechatpay_takes_platform_certificates_in_place_of_its_public_key() -> None:
+    environ = {name: text for name, text in WECHATPAY.items() if "PUBLIC_KEY" not in name}
+    certificates = {"WHALEFALL_WECHATPAY_PLATFORM_CERTIFICATE_FILES": "/keys/a.pem, /keys/b.pem"}
+    settings = load_settings({}, {**environ, **certificates})
+    assert settings.wechatpay is not None
+    assert len(settings.wechatpay_platform_certificate_files) == 2
+    with pytest.raises(SettingsError, match="wechatpay_app_id is missing"):
+        load_settings({}, certificates)
+
+
+def test_new_accounts_are_granted_nothing_unless_it_is_set() -> None:
+    off = sign_up_grant_rule(load_settings({}, {}))
+    assert set(off.amounts.values()) == {0}
+    variables = {"WHALEFALL_SIGN_UP_GRANT_CNY": "2.50", "WHALEFALL_SIGN_UP_GRANT_DAYS": "7"}
+    rule = sign_up_grant_rule(load_settings({}, variables))
+    assert rule.amounts == {Currency.CNY: 2_500_000_000, Currency.USD: 0}
+    assert (rule.lasts.days, rule.again_after.days) == (7, 365)
+
+
+@pytest.mark.parametrize("amount", ["-1", "x", "NaN", "1e400", "0.0000000001"])
+def test_an_odd_grant_for_new_accounts_is_refused_by_name(amount: str) -> None:
+    settings = load_settings({}, {"WHALEFALL_SIGN_UP_GRANT_USD": amount})
+    with pytest.raises(SettingsError, match="sign_up_grant_usd"):
+        sign_up_grant_rule(settings)

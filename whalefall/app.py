@@ -11,12 +11,14 @@ import json
 import os
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
 
+from whalefall.accounts.identity_vault import IdentityVault, adopt_vault, has_vault, vault_at
 from whalefall.accounts.signup import EmailDomainRule
 from whalefall.api.endpoint import not_found
 from whalefall.api.options import Era, WireOptions
@@ -24,20 +26,32 @@ from whalefall.api.routes import api_routes
 from whalefall.base.clock import Clock, SystemClock
 from whalefall.base.db import Database, upgrade
 from whalefall.base.ids import new_id
+from whalefall.base.money import Currency, nanos_from_text
 from whalefall.base.smtp import SmtpServer, SmtpTransport
 from whalefall.billing.current_prices import CurrentPrices
+from whalefall.billing.invoice_content import Seller
 from whalefall.billing.price_book import PriceBook
 from whalefall.billing.price_versions import register_prices
 from whalefall.billing.price_windows import Calendar
+from whalefall.billing.return_events import APPLIERS
+from whalefall.billing.sign_up_grants import SignUpGrantRule
+from whalefall.billing.virtual_accounts import BankAccount
+from whalefall.billing.working_days import WorkingDays, load_calendar
 from whalefall.chat.formats.registry import format_by_name
 from whalefall.chat.tokenizer import Tokenizer, bundled_path
-from whalefall.console.application import console_routes
+from whalefall.console.application import page_not_found, routes_of
 from whalefall.console.chores import run_chores
-from whalefall.console.context import ConsoleContext
+from whalefall.console.context import ConsoleContext, build_console, cashier_of
+from whalefall.console.language import load_catalogs
+from whalefall.console.payment_chores import PaymentChores
 from whalefall.console.postman import Postman
+from whalefall.console.reconciler import Reconciler
+from whalefall.console.refund_sender import RefundSender
 from whalefall.engine.client import EngineClient, Progress
 from whalefall.engine.clients.embedded import EmbeddedEngine
 from whalefall.engine.config import EngineConfig
+from whalefall.payment_setup import Providers, providers_from_sandbox, providers_from_settings
+from whalefall.sandbox.server import Sandbox
 from whalefall.serving.account_limits import AccountLimitsReader
 from whalefall.serving.activity import ActivityRecorder, AnswerTally
 from whalefall.serving.authentication import Authenticator
@@ -74,10 +88,13 @@ class RunningPlatform:
 
 @contextlib.asynccontextmanager
 async def start_platform(
-    settings: Settings, progress: Progress | None = None, clock: Clock | None = None
+    settings: Settings,
+    progress: Progress | None = None,
+    clock: Clock | None = None,
+    sandbox: Sandbox | None = None,
 ) -> AsyncIterator[RunningPlatform]:
     """Open the database, resolve what a dead predecessor left, load the model; on leaving, settle
-    what runs and stop the engine."""
+    what runs and stop the engine. With a sandbox, nobody else is paid through."""
     clock = clock or SystemClock()
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     upgrade(settings.resolved_database_url)
@@ -88,6 +105,7 @@ async def start_platform(
         journal_directory = settings.data_dir / "journal"
         journal = Journal(journal_directory, instance_id)
         stack.callback(journal.close)
+        vault = await open_identity_vault(settings, database, clock)
         prices = CurrentPrices(load_prices(settings))
         await database.write(register_prices, [entry.price for entry in prices.files.listed()])
         await database.read(prices.read, clock.now())
@@ -114,11 +132,13 @@ async def start_platform(
         stack.push_async_callback(platform.close)
         limits_reader = AccountLimitsReader(database, platform.set_account_limits)
         console = replace(
-            console_context(settings, database, clock, prices, platform),
+            console_context(settings, database, clock, prices, platform, vault),
             count_tokens=registry.default_model.count_tokens,
             backends=partial(backends, registry, clock),
             serving_limits=limits,
             limits_changed=limits_reader.read,
+            payment_providers=payment_providers(settings, clock, sandbox),
+            sandbox_url=sandbox.url if sandbox else "",
         )
         tally = AnswerTally(clock)
         application = build_application(platform, settings, console, tally)
@@ -128,7 +148,10 @@ async def start_platform(
             PriceReader(database, prices, clock).run(),
             Prober(probe_targets(registry, application, clock), database, clock).run(),
             ActivityRecorder(tally, registry.engines, database, clock).run(),
-            run_chores(database, clock),
+            run_chores(database, clock, console.sign_up_grant),
+            PaymentChores(database, clock, cashier_of(console), APPLIERS).run(),
+            RefundSender(database, clock, console.payment_providers, load_catalogs()).run(),
+            Reconciler(database, clock, console.payment_providers, load_catalogs()).run(),
             *([postman(settings, database, clock).run()] if settings.smtp_host else []),
         )
         yield RunningPlatform(application, database, engines[0])
@@ -141,17 +164,21 @@ def build_application(
         era=Era.V3_2 if settings.api_era == "A" else Era.V4,
         comparisons=tuple(each.path for each in settings.comparison_endpoints),
     )
-    application = Starlette(
-        routes=[*api_routes(platform, options, tally.note), *console_routes(console)]
-    )
-    # Unknown paths get the wire's empty 404; a slash too many is an unknown path, not a redirect.
-    application.router.default = not_found
+    built = build_console(console)
+    application = Starlette(routes=[*api_routes(platform, options, tally.note), *routes_of(built)])
+    # Programs get the wire's empty 404; a slash too many is an unknown path, not a redirect.
+    application.router.default = page_not_found(built, not_found)
     application.router.redirect_slashes = False
     return application
 
 
 def console_context(
-    settings: Settings, database: Database, clock: Clock, prices: CurrentPrices, platform: Platform
+    settings: Settings,
+    database: Database,
+    clock: Clock,
+    prices: CurrentPrices,
+    platform: Platform,
+    vault: IdentityVault,
 ) -> ConsoleContext:
     """What the console takes from the settings; the rest comes from what is running."""
     return ConsoleContext(
@@ -159,19 +186,94 @@ def console_context(
         clock=clock,
         prices=prices,
         platform=platform,
-        base_url=settings.public_url or f"http://{settings.host}:{settings.port}",
+        base_url=base_url(settings),
+        identity_vault=vault,
         email_domains=EmailDomainRule.of(
             settings.allowed_email_domains, settings.denied_email_domains
         ),
+        sign_up_grant=sign_up_grant_rule(settings),
         service_email=settings.service_email,
+        seller=Seller(
+            name=settings.operator_name,
+            tax_number=settings.operator_tax_number,
+            address=settings.operator_address,
+            bank=settings.operator_bank,
+            bank_account=settings.operator_bank_account,
+            tax_basis_points=settings.operator_tax_basis_points,
+        ),
+        working_days=WorkingDays(load_calendar("cn", calendars_of(settings))),
         shows_outbox=not settings.smtp_host,
         is_demonstration=settings.model_dir == EMBEDDED_MODEL_DIR,
+        bank_account=bank_account(settings),
     )
+
+
+def base_url(settings: Settings) -> str:
+    """How people and payment providers reach the console."""
+    return settings.public_url or f"http://{settings.host}:{settings.port}"
+
+
+def payment_providers(settings: Settings, clock: Clock, sandbox: Sandbox | None) -> Providers:
+    if sandbox is not None:
+        return providers_from_sandbox(sandbox, base_url(settings), clock)
+    return providers_from_settings(settings, base_url(settings), clock)
+
+
+def sign_up_grant_rule(settings: Settings) -> SignUpGrantRule:
+    """Raises SettingsError for what is not an amount."""
+    amounts: dict[Currency, int] = {}
+    for currency in Currency:
+        key = f"sign_up_grant_{currency.lower()}"
+        text = getattr(settings, key)
+        try:
+            amounts[currency] = nanos_from_text(text)
+        except ValueError as error:
+            raise SettingsError(f"{key}: {error}") from None
+        if amounts[currency] < 0:
+            raise SettingsError(f"{key} is {text}; it is an amount such as 10.00, or 0")
+    return SignUpGrantRule(
+        amounts,
+        timedelta(days=settings.sign_up_grant_days),
+        timedelta(days=settings.sign_up_grant_again_days),
+    )
+
+
+async def open_identity_vault(
+    settings: Settings, database: Database, clock: Clock
+) -> IdentityVault:
+    """ServerError when the key is missing, or is not the one this database was used with."""
+    is_used = await database.read(has_vault)
+    vault = vault_at(settings.resolved_identity_key_file, may_create=not is_used)
+    await database.write(adopt_vault, vault, clock.now())
+    return vault
+
+
+def bank_account(settings: Settings) -> BankAccount | None:
+    """Where bank transfers arrive; None where there are none. Raises SettingsError for half of
+    an account."""
+    given = {
+        name: getattr(settings, f"bank_account_{name}").strip()
+        for name in ("number", "bank", "branch", "holder")
+    }
+    if not any(given.values()):
+        return None
+    for name, value in given.items():
+        if not value:
+            raise SettingsError(f"bank_account_{name} is empty; bank transfers need it, too")
+    return BankAccount(**given, currency=Currency(settings.bank_account_currency))
+
+
+def calendars_of(settings: Settings) -> dict[str, Calendar]:
+    """The operator's own, by name."""
+    return {
+        name: Calendar(name, frozenset(days), frozenset(settings.make_up_days.get(name, ())))
+        for name, days in settings.holidays.items()
+    }
 
 
 def load_prices(settings: Settings) -> PriceBook:
     """The platform's list under the operator's, with the operator's holidays."""
-    calendars = {name: Calendar(name, frozenset(days)) for name, days in settings.holidays.items()}
+    calendars = calendars_of(settings)
     return PriceBook.load(settings.price_files, calendars)
 
 

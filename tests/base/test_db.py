@@ -21,6 +21,7 @@ from whalefall import accounts, base, billing
 from whalefall.base.db import Database, upgrade
 from whalefall.base.errors import OverloadedError, ServerError
 from whalefall.base.tables import metadata
+from whalefall.billing import payments
 
 notes = Table(
     "notes",
@@ -304,7 +305,7 @@ def test_upgrading_again_changes_nothing_and_the_schema_is_the_tables(
     database: Database, database_url: str
 ) -> None:
     upgrade(database_url)
-    for package in (accounts, base, billing):
+    for package in (accounts, base, billing, payments):
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)
 

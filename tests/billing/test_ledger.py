@@ -10,13 +10,12 @@ from whalefall.base.money import MAX_AMOUNT_NANOS, Currency
 from whalefall.billing.grants import Grant, list_grants
 from whalefall.billing.holds import HoldState, UnknownHoldError, extend_holds, open_holds
 from whalefall.billing.ledger import (
-    Deposit,
     balances,
-    deposit,
     expire_holds,
     settle,
     void_hold,
 )
+from whalefall.billing.top_ups import Deposit, record_top_up
 
 ODD_AMOUNTS = [0, -1, -(2**63), 2**63, 2**63 - 1, MAX_AMOUNT_NANOS + 1, True]
 
@@ -70,7 +69,7 @@ def test_odd_idempotency_keys_are_refused(bank: Bank, key: str) -> None:
 def test_deposit_for_nobody_is_refused(bank: Bank) -> None:
     request = Deposit("user_none", Currency.CNY, 1, "key", "", bank.now)
     with pytest.raises(NotFoundError):
-        bank.database.run(deposit, request)
+        bank.database.run(record_top_up, request)
 
 
 def test_an_account_never_counts_further_than_it_can(bank: Bank) -> None:

@@ -16,7 +16,8 @@ from whalefall.base.db import Database
 from whalefall.base.errors import InsufficientBalanceError
 from whalefall.billing.grants import GrantRequest, grant
 from whalefall.billing.holds import Hold, find_hold, open_holds
-from whalefall.billing.ledger import Deposit, deposit, hold, settle
+from whalefall.billing.ledger import hold, settle
+from whalefall.billing.top_ups import Deposit, record_top_up
 
 ROOT = Path(__file__).parents[2]
 
@@ -63,7 +64,7 @@ async def test_one_payment_from_100_at_once_arrives_once(bank: Bank, database_ur
     with Database.open(database_url) as other:
         both = (bank.database, other)
         arrived = await asyncio.gather(
-            *(both[number % 2].write(deposit, payment) for number in range(50))
+            *(both[number % 2].write(record_top_up, payment) for number in range(50))
         )
         given = await asyncio.gather(*(both[number % 2].write(grant, gift) for number in range(50)))
     assert len({transfer.id for transfer in arrived}) == 1

@@ -14,7 +14,15 @@ from whalefall.accounts.api_keys import APIKey
 from whalefall.accounts.users import User
 from whalefall.billing.holds import Hold
 
-GUARDED = ("transfers", "usage_records", "usage_daily", "holds", "ledger_accounts", "grants")
+GUARDED = (
+    "transfers",
+    "usage_records",
+    "usage_daily",
+    "holds",
+    "ledger_accounts",
+    "grants",
+    "top_ups",
+)
 
 
 @dataclass
@@ -87,12 +95,12 @@ def test_a_customer_without_the_guard_is_found(books: Books) -> None:
 
 def test_a_transfer_that_was_changed_is_found(books: Books) -> None:
     books.tamper("UPDATE transfers SET amount_nanos = 900 WHERE reason = 'top-up'")
-    assert books.findings() == {"account replay"}
+    assert books.findings() == {"account replay", "top-up"}
 
 
 def test_a_transfer_that_was_removed_is_found(books: Books) -> None:
     books.tamper("DELETE FROM transfers WHERE reason = 'top-up'")
-    assert books.findings() == {"account replay"}
+    assert books.findings() == {"account replay", "top-up"}
 
 
 def test_a_transfer_between_currencies_is_found(books: Books) -> None:
@@ -100,14 +108,34 @@ def test_a_transfer_between_currencies_is_found(books: Books) -> None:
     assert books.findings() == {"transfer currency"}
 
 
+@pytest.mark.parametrize(
+    ("change", "check"),
+    [
+        ("amount_nanos = 999", "top-up"),
+        ("user_id = 'user_other'", "top-up"),
+        ("source = 'alipay'", "top-up source"),
+        ("state = 'open'", "top-up"),
+        ("transfer_id = 'tr_none'", "top-up"),
+    ],
+)
+def test_a_top_up_that_was_changed_is_found(books: Books, change: str, check: str) -> None:
+    books.tamper(f"UPDATE top_ups SET {change}")
+    assert check in books.findings()
+
+
+def test_a_top_up_that_was_removed_is_found(books: Books) -> None:
+    books.tamper("DELETE FROM top_ups")
+    assert books.findings() == {"top-up"}
+
+
 def test_a_transfer_of_nothing_is_found(books: Books) -> None:
     books.tamper("UPDATE transfers SET amount_nanos = -1000 WHERE reason = 'top-up'")
-    assert books.findings() == {"transfer amount", "account replay"}
+    assert books.findings() == {"transfer amount", "account replay", "top-up"}
 
 
 def test_a_transfer_to_nowhere_is_found(books: Books) -> None:
     books.tamper("UPDATE transfers SET debit_account_id = 'nowhere' WHERE reason = 'top-up'")
-    assert books.findings() == {"transfer account", "account replay"}
+    assert books.findings() == {"transfer account", "account replay", "top-up source"}
 
 
 def test_a_hold_resolved_twice_is_found(books: Books) -> None:

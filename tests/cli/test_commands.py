@@ -48,6 +48,37 @@ def run(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess
 
 
 @pytest.mark.timeout(300)
+def test_codes_from_creation_to_withdrawal(tmp_path: Path, environ: dict[str, str]) -> None:
+    def command(*arguments: str) -> Any:  # noqa: ANN401 - whatever the command's JSON is
+        return run_command(tmp_path, environ, *arguments)
+
+    made = command("codes", "create", "5", "--currency", "CNY", "--count", "3", "--days", "7")
+    assert len(set(made["codes"])) == 3
+    assert (made["amount"], made["uses_allowed"], made["grant_days"]) == ("5.00", 1, 7)
+    folder = ("--data-dir", str(tmp_path))
+    plain = run(environ, "codes", "create", "2", "--currency", "USD", *folder)
+    header, code = plain.stdout.split()
+    assert (header, len(code)) == ("code", 23)
+    listed = command("codes", "list")
+    assert [each["codes"] for each in listed] == [1, 3]
+    stubs = command("codes", "list", "--batch", made["id"])
+    assert {each["code"][:5] for each in stubs} == {each[:5] for each in made["codes"]}
+    assert not any(each in str(stubs) for each in made["codes"])
+    assert command("codes", "revoke", made["id"])["revoked_at"] is not None
+    for odd in (("5", "--count", "0"), ("1e400",)):
+        arguments = ("codes", "create", "--currency", "CNY", *folder, "--", *odd[:1])
+        assert run(environ, *arguments[:2], *odd[1:], *arguments[2:]).returncode != 0, odd
+    with Database.open(f"sqlite:///{tmp_path / 'whalefall.db'}") as database:
+        entries = database.run(list_actions)
+    assert [entry.action for entry in entries] == [
+        "codes.revoked",
+        "codes.created",
+        "codes.created",
+    ]
+    assert not any(each in str(entries) for each in (*made["codes"], code))
+
+
+@pytest.mark.timeout(300)
 def test_an_account_from_creation_to_suspension(tmp_path: Path, environ: dict[str, str]) -> None:
     def command(*arguments: str) -> Any:  # noqa: ANN401 - whatever the command's JSON is
         return run_command(tmp_path, environ, *arguments)

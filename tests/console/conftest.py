@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 
 from tests.support.browser import Browser
 from tests.support.fake_clock import FakeClock
+from tests.support.identities import VAULT
 from tests.support.listening import listening
 from tests.support.scripted_serving import ScriptedPlatform
 from whalefall.base.db import Database
@@ -32,6 +33,7 @@ def context(database: Database, clock: FakeClock, platform: ScriptedPlatform) ->
         prices=CurrentPrices(PriceBook.load()),
         platform=platform,
         base_url="http://127.0.0.1",
+        identity_vault=VAULT,
         count_tokens=lambda text: len(text.split()),
     )
 

@@ -15,17 +15,15 @@ from whalefall.billing.grants import Grant, GrantRequest, grant
 from whalefall.billing.holds import Hold
 from whalefall.billing.ledger import (
     Balance,
-    Deposit,
     HoldRequest,
     Settlement,
     balance,
-    deposit,
     hold,
     settle,
 )
 from whalefall.billing.price_versions import register_prices
 from whalefall.billing.pricing import Price, TokenCounts
-from whalefall.billing.transfers import Transfer
+from whalefall.billing.top_ups import Deposit, TopUp, record_top_up
 from whalefall.billing.usage import Usage, charge
 from whalefall.billing.verification import VerifyReport, verify
 
@@ -58,10 +56,10 @@ class Bank:
         name = f"key {next(self._numbers)}"
         return self.database.run(create_api_key, user_id=user.id, name=name, now=self.now)[0]
 
-    def top_up(self, user: User, nanos: int, key: str | None = None) -> Transfer:
+    def top_up(self, user: User, nanos: int, key: str | None = None) -> TopUp:
         key = f"payment {next(self._numbers)}" if key is None else key
         request = Deposit(user.id, self.currency, nanos, key, "test", self.now)
-        return self.database.run(deposit, request)
+        return self.database.run(record_top_up, request)
 
     def grant(self, user: User, nanos: int, days: int | None = 30, key: str | None = None) -> Grant:
         key = f"gift {next(self._numbers)}" if key is None else key

@@ -1,7 +1,7 @@
 """The end of an account. The row stays, because money once moved under its id; the person does
-not: address, password, keys, logins, second factor and conversations are gone, and the address is
-free again. Tickets and audit entries stay, with the id where the address was: a question of money
-can be followed for years, and nobody's name is needed for it."""
+not: address, password, keys, logins, second factor, conversations and the verified identity are
+gone; the address and the identity number are free again. Tickets and audit entries stay, with the id
+where the address was: a question of money can be followed for years, and nobody's name is needed."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from whalefall.accounts.profiles import profiles
 from whalefall.accounts.second_factor import remove_second_factor
 from whalefall.accounts.tickets import forget_email
 from whalefall.accounts.users import User, get_user, users
+from whalefall.accounts.verification import release_identity
 
 CLOSED_EMAIL_END = "@deleted.invalid"
 
@@ -30,6 +31,7 @@ def close_account(conn: Connection, user_id: str, now: datetime) -> User:
     revoke_logins(conn, user_id, now)
     remove_second_factor(conn, user_id)
     delete_conversations(conn, user_id)
+    release_identity(conn, user_id)
     of_tickets = forget_email(conn, user_id, user.email, closed_email(user_id))
     forget_actor_email(conn, user_id, user.email, closed_email(user_id), of_tickets)
     conn.execute(delete(profiles).where(profiles.c.user_id == user_id))

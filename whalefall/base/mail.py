@@ -5,15 +5,17 @@ Knows neither what letters say nor how they are delivered."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from sqlalchemy import (
     Column,
     Connection,
+    ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     Row,
     Table,
     Text,
@@ -30,6 +32,7 @@ from whalefall.base.tables import Instant, metadata
 
 SUBJECT_LENGTH_MAX = 200
 TEXT_LENGTH_MAX = 20_000
+ATTACHMENT_BYTES_MAX = 2 * 1024 * 1024
 NUM_LISTED_MAX = 200
 NUM_TRIES_MAX = 12
 """With the waits between them, most of a day."""
@@ -53,6 +56,23 @@ mails = Table(
     Index(None, "created_at"),
 )
 
+mail_attachments = Table(
+    "mail_attachments",
+    metadata,
+    Column("mail_id", Text, ForeignKey("mails.id"), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
+"""A PDF that goes with a letter, kept until it is delivered or given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A PDF."""
+
+    name: str
+    content: bytes
+
 
 @dataclass(frozen=True, slots=True)
 class Letter:
@@ -61,6 +81,7 @@ class Letter:
     recipient: str
     subject: str
     text: str
+    attachment: Attachment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +98,8 @@ class Mail:
     next_try_at: datetime | None = None
     error: str | None = None
     """What the mail server said at the last try that failed."""
+    attachment: Attachment | None = None
+    """Only where the letter is handed over; lists of letters do not carry it."""
 
     @property
     def is_given_up(self) -> bool:
@@ -105,8 +128,18 @@ def queue_mail(conn: Connection, letter: Letter, now: datetime) -> Mail:
     if len(letter.text) > TEXT_LENGTH_MAX:
         raise InvalidRequestError(f"a letter has at most {TEXT_LENGTH_MAX} characters")
     mail = Mail(new_id("mail"), letter.recipient, letter.subject, letter.text, now)
-    conn.execute(insert(mails).values({name: getattr(mail, name) for name in Mail.__slots__}))
+    conn.execute(insert(mails).values({name: getattr(mail, name) for name in _NAMES}))
+    if letter.attachment is not None:
+        _attach(conn, mail.id, letter.attachment)
     return mail
+
+
+def _attach(conn: Connection, mail_id: str, attachment: Attachment) -> None:
+    _check_header(attachment.name, "attachment's name")
+    if len(attachment.content) > ATTACHMENT_BYTES_MAX:
+        raise InvalidRequestError(f"an attachment has at most {ATTACHMENT_BYTES_MAX} bytes")
+    row = {"mail_id": mail_id, "name": attachment.name, "content": attachment.content}
+    conn.execute(insert(mail_attachments).values(row))
 
 
 def list_mails(conn: Connection, *, limit: int = NUM_LISTED_MAX) -> list[Mail]:
@@ -123,7 +156,14 @@ def claim_mails(conn: Connection, now: datetime, *, limit: int = 20) -> list[Mai
         mails.c.sent_at.is_(None), mails.c.num_tries < NUM_TRIES_MAX, is_due
     )
     due = conn.execute(query.order_by(mails.c.created_at, mails.c.id).limit(limit)).all()
-    return [mail for mail in map(_mail_from_row, due) if _claim(conn, mail, now)]
+    claimed = [mail for mail in map(_mail_from_row, due) if _claim(conn, mail, now)]
+    attached = _attachments(conn, [mail.id for mail in claimed])
+    return [replace(mail, attachment=attached.get(mail.id)) for mail in claimed]
+
+
+def _attachments(conn: Connection, mail_ids: list[str]) -> dict[str, Attachment]:
+    query = select(mail_attachments).where(mail_attachments.c.mail_id.in_(mail_ids))
+    return {row.mail_id: Attachment(row.name, bytes(row.content)) for row in conn.execute(query)}
 
 
 def _claim(conn: Connection, mail: Mail, now: datetime) -> bool:
@@ -137,6 +177,7 @@ def mark_sent(conn: Connection, mail_id: str, now: datetime) -> None:
     """Delivered. Its text may hold a code, so only its heading is kept."""
     sent = update(mails).where(mails.c.id == mail_id, mails.c.sent_at.is_(None))
     conn.execute(sent.values(sent_at=now, text="", error=None))
+    _detach(conn, mail_id)
 
 
 def mark_failed(conn: Connection, mail_id: str, error: str, *, is_final: bool) -> None:
@@ -144,11 +185,20 @@ def mark_failed(conn: Connection, mail_id: str, error: str, *, is_final: bool) -
     text = "".join(letter for letter in error if letter.isprintable())[:ERROR_LENGTH_MAX]
     values = {"error": text} | ({"num_tries": NUM_TRIES_MAX, "text": ""} if is_final else {})
     conn.execute(update(mails).where(mails.c.id == mail_id).values(values))
+    if is_final:
+        _detach(conn, mail_id)
+
+
+def _detach(conn: Connection, mail_id: str) -> None:
+    conn.execute(delete(mail_attachments).where(mail_attachments.c.mail_id == mail_id))
 
 
 def sweep_mails(conn: Connection, now: datetime) -> int:
     """Forget old letters, sent or not; how many there were."""
-    return conn.execute(delete(mails).where(mails.c.created_at <= now - KEPT_FOR)).rowcount
+    is_old = mails.c.created_at <= now - KEPT_FOR
+    old = select(mails.c.id).where(is_old)
+    conn.execute(delete(mail_attachments).where(mail_attachments.c.mail_id.in_(old)))
+    return conn.execute(delete(mails).where(is_old)).rowcount
 
 
 def _check_header(value: str, name: str) -> None:
@@ -156,7 +206,8 @@ def _check_header(value: str, name: str) -> None:
         raise InvalidRequestError(f"a letter's {name} is one printable line")
 
 
-_COLUMNS = [mails.c[name] for name in Mail.__slots__]
+_NAMES = [name for name in Mail.__slots__ if name != "attachment"]
+_COLUMNS = [mails.c[name] for name in _NAMES]
 
 
 def _mail_from_row(row: Row[Any]) -> Mail:

@@ -67,6 +67,13 @@ def message_from(mail: Mail, sender: str) -> EmailMessage:
     message["Message-ID"] = f"<{mail.id}@{_domain(sender)}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(mail.text)
+    if mail.attachment is not None:
+        message.add_attachment(
+            mail.attachment.content,
+            maintype="application",
+            subtype="pdf",
+            filename=mail.attachment.name,
+        )
     return message
 
 

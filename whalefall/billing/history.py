@@ -1,8 +1,7 @@
-"""What a customer's account page tells of the past: money that arrived, money given up."""
+"""What a customer's account tells of the past: what a request cost, money given up."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, select
@@ -20,42 +19,8 @@ from whalefall.billing.transfers import (
     lock_accounts,
     move_once,
     open_account,
-    transfers,
 )
 from whalefall.billing.usage import usage_records
-
-NUM_LISTED_MAX = 200
-
-
-@dataclass(frozen=True, slots=True)
-class TopUp:
-    id: str
-    currency: Currency
-    amount_nanos: int
-    reference: str
-    created_at: datetime
-
-
-def list_top_ups(conn: Connection, user_id: str, *, limit: int = NUM_LISTED_MAX) -> list[TopUp]:
-    """Money that arrived, newest first."""
-    query = (
-        select(
-            transfers.c.id,
-            transfers.c.currency,
-            transfers.c.amount_nanos,
-            transfers.c.reference,
-            transfers.c.created_at,
-        )
-        .join(ledger_accounts, ledger_accounts.c.id == transfers.c.credit_account_id)
-        .where(
-            ledger_accounts.c.user_id == user_id,
-            ledger_accounts.c.kind == AccountKind.PAID.value,
-            transfers.c.kind == TransferKind.SINGLE.value,
-        )
-        .order_by(transfers.c.created_at.desc(), transfers.c.id)
-    )
-    rows = conn.execute(query.limit(min(limit, NUM_LISTED_MAX)))
-    return [TopUp(row[0], Currency(row[1]), *row[2:]) for row in map(tuple, rows)]
 
 
 def forfeit_balances(conn: Connection, user_id: str, now: datetime) -> list[Transfer]:

@@ -1,4 +1,4 @@
-"""Money in, and the life of a hold: reserve before the work, settle after it, exactly once.
+"""Balances, and the life of a hold: reserve before the work, settle after it, exactly once.
 
 A hold draws on grants by earliest expiry, then on paid money, with one pending transfer per
 source; settling posts in the same order and returns the rest. Knows nothing of tokens or prices."""
@@ -11,7 +11,6 @@ from datetime import datetime
 
 from sqlalchemy import Connection, and_, bindparam, case, or_, select
 
-from whalefall.accounts.users import get_user
 from whalefall.base.errors import InsufficientBalanceError, InvalidRequestError
 from whalefall.base.ids import new_id
 from whalefall.base.money import MAX_AMOUNT_NANOS, Currency
@@ -32,11 +31,8 @@ from whalefall.billing.transfers import (
     Transfer,
     TransferKind,
     account_id,
-    check_amount,
-    check_note,
     ledger_accounts,
     move,
-    move_once,
     open_account,
 )
 
@@ -80,17 +76,6 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
-class Deposit:
-    user_id: str
-    currency: Currency
-    amount_nanos: int
-    idempotency_key: str
-    reference: str
-    """Where the money came from: a payment, an order, an operator's note."""
-    now: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Balance:
     currency: Currency
     granted_nanos: int
@@ -107,32 +92,6 @@ class Balance:
     @property
     def is_available(self) -> bool:
         return self.available_nanos > 0
-
-
-def deposit(conn: Connection, request: Deposit) -> Transfer:
-    """Money arrives: it never expires and is spent after all grants. Repeated with the same key
-    it arrives once."""
-    check_amount(request.amount_nanos)
-    check_note("idempotency key", request.idempotency_key)
-    check_note("reference", request.reference)
-    get_user(conn, request.user_id)
-    clearing = open_account(conn, AccountKind.CASH_CLEARING, request.currency, request.now)
-    paid = open_wallet(conn, request.user_id, request.currency, request.now)
-    return move_once(
-        conn,
-        Transfer(
-            id=new_id("tr"),
-            kind=TransferKind.SINGLE,
-            debit_account_id=clearing,
-            credit_account_id=paid,
-            currency=request.currency,
-            amount_nanos=request.amount_nanos,
-            idempotency_key=f"deposit:{request.idempotency_key}",
-            reason="top-up",
-            created_at=request.now,
-            reference=request.reference,
-        ),
-    )
 
 
 def open_wallet(conn: Connection, user_id: str, currency: Currency, now: datetime) -> str:

@@ -20,6 +20,8 @@ class Calendar:
 
     name: str
     holidays: frozenset[date]
+    make_up_days: frozenset[date] = frozenset()
+    """Days of a weekend that are worked in exchange for a holiday. Prices do not ask for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +98,19 @@ def table_from_window(window: PriceWindow) -> dict[str, object]:
 
 
 def calendar_from_table(name: str, table: Mapping[str, object]) -> Calendar:
-    """From a `[calendars.NAME]` table: holidays = ["2026-10-01", ...]."""
-    days = table.get("holidays", [])
+    """From a `[calendars.NAME]` table: holidays = ["2026-10-01", ...], and optionally the days
+    worked in exchange, make_up_days = ["2026-10-10", ...]."""
+    return Calendar(name, _days(name, table, "holidays"), _days(name, table, "make_up_days"))
+
+
+def _days(name: str, table: Mapping[str, object], key: str) -> frozenset[date]:
+    days = table.get(key, [])
     if not isinstance(days, list):
-        raise ValueError(f"calendar {name}: holidays is a list of dates")
+        raise ValueError(f"calendar {name}: {key} is a list of dates")
     try:
-        holidays = frozenset(_date(day) for day in days)
+        return frozenset(_date(day) for day in days)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"calendar {name}: a holiday is a date like 2026-10-01") from error
-    return Calendar(name, holidays)
+        raise ValueError(f"calendar {name}: {key} are dates like 2026-10-01") from error
 
 
 def _date(day: object) -> date:

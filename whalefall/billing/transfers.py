@@ -32,6 +32,7 @@ from sqlalchemy import (
     bindparam,
     insert,
     select,
+    text,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -56,6 +57,13 @@ class AccountKind(enum.StrEnum):
     REVENUE = "revenue"
     """What a customer has spent. One per customer, so that no two customers wait for each other."""
     CASH_CLEARING = "cash_clearing"
+    """Money on its way in or out; one per source of payments, named by it."""
+    REFUNDS_PAYABLE = "refunds_payable"
+    """Refunds that were asked for and that the provider has not confirmed; one per source."""
+    CHARGEBACK_LOSS = "chargeback_loss"
+    """What chargebacks took that the customer had spent already; one per source."""
+    BANK_SUSPENSE = "bank_suspense"
+    """Money that reached the platform's bank account and that nobody has been found for."""
     PROMOTION_EXPENSE = "promotion_expense"
     EXPIRED_GRANTS = "expired_grants"
     FORFEITED = "forfeited"
@@ -131,6 +139,14 @@ transfers = Table(
     Index(None, "hold_id"),
     Index(None, "debit_account_id"),
     Index(None, "credit_account_id"),
+    # What left an account without a hold is a few rows among very many.
+    Index(
+        "ix_transfers_single_debits",
+        "debit_account_id",
+        "created_at",
+        sqlite_where=text("kind = 'single'"),
+        postgresql_where=text("kind = 'single'"),
+    ),
 )
 
 

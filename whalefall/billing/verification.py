@@ -12,11 +12,16 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, and_, func, select
 
 from whalefall.base.money import MAX_AMOUNT_NANOS, Currency
+from whalefall.billing.bank_proof import check_bank_entries
+from whalefall.billing.differences import Difference
 from whalefall.billing.grants import grants
 from whalefall.billing.holds import HoldState, holds
+from whalefall.billing.invoice_proof import check_invoices
 from whalefall.billing.price_versions import registered_prices
 from whalefall.billing.pricing import Price, TokenCounts, cost_nanos
+from whalefall.billing.refund_proof import check_codes, check_refunds
 from whalefall.billing.rerating import corrections
+from whalefall.billing.top_up_proof import check_top_ups
 from whalefall.billing.transfers import (
     CUSTOMER_KINDS,
     AccountKind,
@@ -31,17 +36,6 @@ RESOLUTIONS = (TransferKind.POST, TransferKind.VOID, TransferKind.EXPIRE)
 _ROWS_AT_A_TIME = 1000
 
 AnyRow = Row[*tuple[Any, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One thing that is not as it should be."""
-
-    check: str
-    subject: str
-    """The row's id, or what the figure is about."""
-    expected: str
-    found: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +77,11 @@ def verify(conn: Connection) -> VerifyReport:
     - every transfer stays within one currency, and resolves at most one pending one, once;
     - every hold's transfers add up to it and ended as it did;
     - every grant is the sum of the transfers that gave it;
+    - every top-up was paid by one transfer from its source, and every such transfer is a top-up;
+    - every refund, chargeback and use of a code moved what it says, and nothing else did;
+    - what waits of bank statements is what lies in suspense, and every credited entry is a top-up;
     - every correction was given by a transfer that names its request, and none exceeds its charge;
+    - invoices are numbered without a gap, unchanged, and no more than what was paid and used;
     - what was used equals what was earned, per request, user and currency, at the stored price;
     - the daily sums equal the records.
     """
@@ -99,6 +97,11 @@ def verify(conn: Connection) -> VerifyReport:
     differences += _check_holds(conn, accounts)
     differences += _check_grants(conn)
     differences += _check_corrections(conn)
+    differences += check_top_ups(conn)
+    differences += check_refunds(conn)
+    differences += check_codes(conn)
+    differences += check_bank_entries(conn)
+    differences += check_invoices(conn)
     sums = _UsageSums({}, {})
     differences += _check_usage(conn, sums)
     differences += _check_days(conn, sums.by_day)

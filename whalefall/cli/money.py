@@ -14,8 +14,8 @@ from whalefall.base.ids import new_id
 from whalefall.base.money import Currency, nanos_from_text, text_from_nanos
 from whalefall.billing.grants import Grant, GrantRequest
 from whalefall.billing.grants import grant as give
-from whalefall.billing.ledger import Deposit, balance, deposit
-from whalefall.billing.transfers import Transfer
+from whalefall.billing.ledger import balance
+from whalefall.billing.top_ups import Deposit, TopUp, record_top_up
 from whalefall.cli.audited import Deed, run_audited
 from whalefall.cli.output import (
     AsJSON,
@@ -102,8 +102,8 @@ def top_up(
             now=SystemClock().now(),
         )
         try:
-            deed = Deed[Transfer]("balance.topped_up", lambda _: user.id, f"{amount} {reference}")
-            made = run_audited(database, deed, deposit, request)
+            deed = Deed[TopUp]("balance.topped_up", lambda _: user.id, f"{amount} {reference}")
+            made = run_audited(database, deed, record_top_up, request)
         except PlatformError as error:
             fail(error.message)
         record: dict[str, str | None] = {

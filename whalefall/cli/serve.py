@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 import uvicorn
@@ -28,7 +30,7 @@ from whalefall.accounts.signup import (
 )
 from whalefall.accounts.users import list_users
 from whalefall.api.connection import BoundedConnection
-from whalefall.app import RunningPlatform, start_platform
+from whalefall.app import RunningPlatform, base_url, start_platform
 from whalefall.base.clock import Clock, SystemClock
 from whalefall.base.db import Database, upgrade
 from whalefall.base.errors import PlatformError
@@ -37,6 +39,7 @@ from whalefall.base.money import Currency, nanos_from_text
 from whalefall.billing.grants import GrantRequest, grant
 from whalefall.cli.output import DataDir, fail, settings_from
 from whalefall.engine.errors import EngineError
+from whalefall.sandbox.server import Sandbox, open_sandbox
 from whalefall.settings import Settings, SettingsError
 
 ADMIN_EMAIL = "admin@localhost"
@@ -61,6 +64,12 @@ def serve(
         Path | None, typer.Option(help="Checkpoint to serve instead of the embedded model.")
     ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+    sandbox_payments: Annotated[
+        bool,
+        typer.Option(
+            "--sandbox-payments", help="Play the payment providers, for trying out. No real money."
+        ),
+    ] = False,
 ) -> None:
     """Serve the API with the embedded model. Ctrl-C ends it; running requests are settled."""
     settings = settings_from(
@@ -70,15 +79,17 @@ def serve(
     if not settings.model_dir.is_dir():
         fail(f"there is no model in {settings.model_dir}; name one with --model-dir")
     refuse_exposure(settings)
+    if sandbox_payments:
+        refuse_sandbox(settings)
     try:
-        uvloop.run(_serve(settings))
+        uvloop.run(_serve(settings, has_sandbox=sandbox_payments))
     except (EngineError, PlatformError, SettingsError, OSError) as error:
         fail(str(error))
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, *, has_sandbox: bool) -> None:
     console = Console()
     clock = SystemClock()
     bar = _progress_bar(console)
@@ -89,11 +100,16 @@ async def _serve(settings: Settings) -> None:
 
     bar.start()
     try:
-        async with start_platform(settings, report, clock) as platform:
+        async with contextlib.AsyncExitStack() as stack:
+            sandbox = None
+            if has_sandbox:
+                sandbox = await stack.enter_async_context(open_sandbox(base_url(settings), clock))
+            started = start_platform(settings, report, clock, sandbox)
+            platform = await stack.enter_async_context(started)
             report("ready", 1.0)
             bar.stop()
             welcome = await platform.database.write(first_start, clock)
-            await _listen(settings, platform, welcome)
+            await _listen(settings, platform, welcome, sandbox)
     finally:
         bar.stop()
 
@@ -143,6 +159,15 @@ def refuse_exposure(settings: Settings) -> None:
         )
 
 
+def refuse_sandbox(settings: Settings) -> None:
+    """Ends the command where make-believe money could be taken for real money."""
+    for host in (settings.host, urlsplit(base_url(settings)).hostname or ""):
+        if not is_loopback(host):
+            fail(f"--sandbox-payments is for this machine alone, not for {host}")
+    if settings.port == 0:
+        fail("--sandbox-payments needs a port that is known beforehand; give --port")
+
+
 def is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -171,9 +196,14 @@ class _Server(uvicorn.Server):
             self._on_listening(self.servers[0].sockets[0].getsockname()[1])
 
 
-async def _listen(settings: Settings, platform: RunningPlatform, welcome: Welcome | None) -> None:
+async def _listen(
+    settings: Settings,
+    platform: RunningPlatform,
+    welcome: Welcome | None,
+    sandbox: Sandbox | None,
+) -> None:
     def greet(port: int) -> None:
-        _print_welcome(settings, port, welcome)
+        _print_welcome(settings, port, welcome, sandbox)
 
     await _Server(server_config(settings, platform.application), greet).serve()
 
@@ -196,7 +226,9 @@ def server_config(settings: Settings, application: ASGIApp) -> uvicorn.Config:
     )
 
 
-def _print_welcome(settings: Settings, port: int, welcome: Welcome | None) -> None:
+def _print_welcome(
+    settings: Settings, port: int, welcome: Welcome | None, sandbox: Sandbox | None
+) -> None:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"http://{host}:{port}"
     key = welcome.api_key if welcome else "$WHALEFALL_API_KEY"
@@ -207,6 +239,8 @@ def _print_welcome(settings: Settings, port: int, welcome: Welcome | None) -> No
         f"  Console  {url}",
         f"  Data     {settings.data_dir}",
     ]
+    if sandbox:
+        lines.append(f"  Payments {sandbox.url}   (a sandbox: no money is real)")
     if welcome:
         lines += [
             f"  API key  {welcome.api_key}   (shown once; it can spend {FIRST_GRANT} CNY)",

@@ -17,6 +17,12 @@ from whalefall.base.clock import Clock
 from whalefall.base.db import Database
 from whalefall.base.mail import queue_mail, sweep_mails
 from whalefall.billing.alerts import Crossing, crossings
+from whalefall.billing.sign_up_grants import (
+    NO_SIGN_UP_GRANT,
+    SignUpGrantRule,
+    sweep_sign_up_grants,
+)
+from whalefall.console.invoice_papers import make_papers
 from whalefall.console.language import Catalog, Language, load_catalogs
 from whalefall.console.letters import low_balance_letter
 from whalefall.console.rendering import money
@@ -26,12 +32,16 @@ log = structlog.get_logger()
 INTERVAL_SECONDS = 60.0
 
 
-async def run_chores(database: Database, clock: Clock) -> None:
+async def run_chores(
+    database: Database, clock: Clock, sign_up_grant: SignUpGrantRule = NO_SIGN_UP_GRANT
+) -> None:
     """For ever; belongs in a task that its owner cancels."""
     catalogs = load_catalogs()
     while True:
         try:
             await do_chores(database, catalogs, clock.now())
+            await make_papers(database, catalogs, clock.now())
+            await database.write(sweep_sign_up_grants, sign_up_grant, clock.now())
         except Exception:
             log.exception("the console's chores failed; they are tried again")
         await asyncio.sleep(INTERVAL_SECONDS)

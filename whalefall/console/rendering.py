@@ -39,6 +39,14 @@ OPERATOR_LINKS = (
     ("/operator/rerating", mark("Re-rating")),
     ("/operator/outbox", mark("Outbox")),
     ("/operator/audit", mark("Audit log")),
+    ("/operator/codes", mark("Codes")),
+    ("/operator/refunds", mark("Refunds")),
+    ("/operator/transfers", mark("Bank transfers")),
+    ("/operator/payments", mark("Online payments")),
+    ("/operator/verifications", mark("Verifications")),
+    ("/operator/invoices", mark("Invoices of all")),
+    ("/operator/ledger", mark("Ledger")),
+    ("/operator/reconciliation", mark("Reconciliation")),
 )
 SYMBOLS = {Currency.CNY: "¥", Currency.USD: "$"}
 

@@ -19,11 +19,12 @@ from whalefall.accounts.directory import QUERY_LENGTH_MAX, search_users
 from whalefall.accounts.logins import revoke_logins
 from whalefall.accounts.second_factor import remove_second_factor, second_factor_of
 from whalefall.accounts.users import User, get_user, reinstate_user, suspend_user
+from whalefall.accounts.verification import Identity, verified_identity
 from whalefall.base.errors import InvalidRequestError
 from whalefall.base.money import Currency, nanos_from_text
 from whalefall.billing.grants import Grant, GrantRequest, grant, list_grants
-from whalefall.billing.history import TopUp, list_top_ups
-from whalefall.billing.ledger import Balance, Deposit, deposit
+from whalefall.billing.ledger import Balance
+from whalefall.billing.top_ups import Deposit, TopUp, TopUpState, list_top_ups, record_top_up
 from whalefall.console.forms import RefusedError
 from whalefall.console.language import mark
 from whalefall.console.pages.usage import shown_balances
@@ -86,6 +87,7 @@ class UsersPage:
 class UserPage:
     user: User
     is_closed: bool
+    identity: Identity | None
     has_second_factor: bool
     balances: tuple[Balance, ...]
     limits: KeyLimits
@@ -155,12 +157,13 @@ def _user_page(conn: Connection, user_id: str, now: datetime) -> UserPage:
     return UserPage(
         user=user,
         is_closed=is_closed(user),
+        identity=verified_identity(conn, user_id),
         has_second_factor=second_factor_of(conn, user_id).is_on,
         balances=shown_balances(conn, user, now),
         limits=account_limits_of(conn, user_id),
         api_keys=tuple(list_api_keys(conn, user_id)),
         grants=tuple(reversed(list_grants(conn, user_id))),
-        top_ups=tuple(list_top_ups(conn, user_id)),
+        top_ups=tuple(list_top_ups(conn, user_id, state=TopUpState.PAID)),
         actions=tuple(list_actions(conn, subject=user_id, limit=50)),
         new_idempotency_key=secrets.token_hex(16),
     )
@@ -235,7 +238,7 @@ def _deposit(conn: Connection, actor: Actor, fields: GiveMoney, nanos: int, now:
     user = get_user(conn, fields.user_id)
     currency = fields.currency or user.currency
     key = f"operator:{fields.idempotency_key}"
-    deposit(conn, Deposit(user.id, currency, nanos, key, fields.reason, now))
+    record_top_up(conn, Deposit(user.id, currency, nanos, key, fields.reason, now))
     detail = f"{fields.amount} {currency} {fields.reason}"
     record_action(conn, actor, "balance.topped_up", user.id, now, detail)
 

@@ -18,6 +18,7 @@ from whalefall.accounts.users import find_user, normal_email
 from whalefall.base.errors import InvalidRequestError, RateLimitedError
 from whalefall.base.mail import queue_mail
 from whalefall.base.money import Currency
+from whalefall.billing.sign_up_grants import SignUpGrantRule, grant_at_sign_up
 from whalefall.console.forms import RefusedError
 from whalefall.console.language import Catalog, Language, mark
 from whalefall.console.letters import already_registered_letter, sign_up_letter
@@ -86,7 +87,8 @@ async def sign_up(visit: Visit, fields: SignUp) -> SignedIn:
         raise RateLimitedError(TOO_MANY_TRIES)
     password_hash = await visit.console.passwords.hash(fields.password)
     account = NewAccount(email, fields.code, password_hash, fields.currency, visit.language.value)
-    signed_in = await visit.database.write(_open, account, visit.device, visit.now)
+    rule = visit.context.sign_up_grant
+    signed_in = await visit.database.write(_open, account, visit.device, rule, visit.now)
     if signed_in is None:
         raise RefusedError(WRONG_CODE)
     return signed_in
@@ -117,10 +119,13 @@ def _send(conn: Connection, catalog: Catalog, email: str, now: datetime) -> None
     queue_mail(conn, letter, now)
 
 
-def _open(conn: Connection, account: NewAccount, device: Device, now: datetime) -> SignedIn | None:
+def _open(
+    conn: Connection, account: NewAccount, device: Device, rule: SignUpGrantRule, now: datetime
+) -> SignedIn | None:
     user = open_account(conn, account, now)
     if user is None:
         return None
+    grant_at_sign_up(conn, rule, user, now)
     login, token = create_login(conn, user.id, device, now, needs_second_factor=False)
     actor = Actor(user.id, user.email, device.address)
     record_action(conn, actor, "user.signed_up", user.id, now)

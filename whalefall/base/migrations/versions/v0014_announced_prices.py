@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0014"
-down_revision = "0007"
+down_revision = "0013"
 
 _FIGURES = ("hit_micros", "miss_micros", "output_micros")
 
