@@ -128,13 +128,11 @@ async def start_platform(
         stack.push_async_callback(platform.close)
         limits_reader = AccountLimitsReader(database, platform.set_account_limits)
         console = replace(
-            console_context(settings, database, clock, prices, platform, vault),
+            console_context(settings, database, clock, prices, platform, vault, sandbox),
             count_tokens=registry.default_model.count_tokens,
             backends=partial(backends, registry, clock),
             serving_limits=limits,
             limits_changed=limits_reader.read,
-            payment_providers=payment_providers(settings, clock, sandbox),
-            sandbox_url=sandbox.url if sandbox else "",
         )
         tally = AnswerTally(clock)
         application = build_application(platform, settings, console, tally)
@@ -199,6 +197,7 @@ def console_context(
     prices: CurrentPrices,
     platform: Platform,
     vault: IdentityVault,
+    sandbox: Sandbox | None = None,
 ) -> ConsoleContext:
     """What the console takes from the settings; the rest comes from what is running."""
     return ConsoleContext(
@@ -225,6 +224,8 @@ def console_context(
         shows_outbox=not settings.smtp_host,
         is_demonstration=settings.model_dir == EMBEDDED_MODEL_DIR,
         bank_account=bank_account(settings),
+        payment_providers=payment_providers(settings, clock, sandbox),
+        sandbox_url=sandbox.url if sandbox else "",
     )
 
 
