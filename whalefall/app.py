@@ -106,9 +106,7 @@ async def start_platform(
         journal = Journal(journal_directory, instance_id)
         stack.callback(journal.close)
         vault = await open_identity_vault(settings, database, clock)
-        prices = CurrentPrices(load_prices(settings))
-        await database.write(register_prices, [entry.price for entry in prices.files.listed()])
-        await database.read(prices.read, clock.now())
+        prices = await open_prices(settings, database, clock)
         meter = Meter(database, prices, clock, instance_id)
         authenticator = Authenticator(database, clock)
         housekeeper = Housekeeper(database, meter, authenticator, journal_directory, clock)
@@ -117,9 +115,7 @@ async def start_platform(
         check_prices(settings, prices.book)
         engines = tuple(build_engine(settings, model) for model in settings.served_models)
         registry = build_registry(settings, engines)
-        for engine in engines:
-            stack.push_async_callback(engine.close)
-            await engine.start(progress)
+        await _start_engines(stack, engines, progress)
         limits = serving_limits(settings)
         platform = LocalPlatform(
             authenticator=authenticator,
@@ -132,13 +128,11 @@ async def start_platform(
         stack.push_async_callback(platform.close)
         limits_reader = AccountLimitsReader(database, platform.set_account_limits)
         console = replace(
-            console_context(settings, database, clock, prices, platform, vault),
+            console_context(settings, database, clock, prices, platform, vault, sandbox),
             count_tokens=registry.default_model.count_tokens,
             backends=partial(backends, registry, clock),
             serving_limits=limits,
             limits_changed=limits_reader.read,
-            payment_providers=payment_providers(settings, clock, sandbox),
-            sandbox_url=sandbox.url if sandbox else "",
         )
         tally = AnswerTally(clock)
         application = build_application(platform, settings, console, tally)
@@ -149,12 +143,36 @@ async def start_platform(
             Prober(probe_targets(registry, application, clock), database, clock).run(),
             ActivityRecorder(tally, registry.engines, database, clock).run(),
             run_chores(database, clock, console.sign_up_grant),
-            PaymentChores(database, clock, cashier_of(console), APPLIERS).run(),
-            RefundSender(database, clock, console.payment_providers, load_catalogs()).run(),
-            Reconciler(database, clock, console.payment_providers, load_catalogs()).run(),
+            *money_work(console),
             *([postman(settings, database, clock).run()] if settings.smtp_host else []),
         )
         yield RunningPlatform(application, database, engines[0])
+
+
+async def open_prices(settings: Settings, database: Database, clock: Clock) -> CurrentPrices:
+    """Those of the files and those that operators announced."""
+    prices = CurrentPrices(load_prices(settings))
+    await database.write(register_prices, [entry.price for entry in prices.files.listed()])
+    await database.read(prices.read, clock.now())
+    return prices
+
+
+async def _start_engines(
+    stack: contextlib.AsyncExitStack, engines: Sequence[EngineClient], progress: Progress | None
+) -> None:
+    for engine in engines:
+        stack.push_async_callback(engine.close)
+        await engine.start(progress)
+
+
+def money_work(console: ConsoleContext) -> tuple[Coroutine[Any, Any, None], ...]:
+    """What looks after payments, refunds and the books."""
+    database, clock, providers = console.database, console.clock, console.payment_providers
+    return (
+        PaymentChores(database, clock, cashier_of(console), APPLIERS).run(),
+        RefundSender(database, clock, providers, load_catalogs()).run(),
+        Reconciler(database, clock, providers, load_catalogs()).run(),
+    )
 
 
 def build_application(
@@ -179,6 +197,7 @@ def console_context(
     prices: CurrentPrices,
     platform: Platform,
     vault: IdentityVault,
+    sandbox: Sandbox | None = None,
 ) -> ConsoleContext:
     """What the console takes from the settings; the rest comes from what is running."""
     return ConsoleContext(
@@ -205,6 +224,8 @@ def console_context(
         shows_outbox=not settings.smtp_host,
         is_demonstration=settings.model_dir == EMBEDDED_MODEL_DIR,
         bank_account=bank_account(settings),
+        payment_providers=payment_providers(settings, clock, sandbox),
+        sandbox_url=sandbox.url if sandbox else "",
     )
 
 

@@ -199,7 +199,7 @@ class Cashier:
             take_event, event, body, self._appliers, self._clock.now()
         )
         if noted.state is EventState.REFUSED:
-            log.error("payment_event_refused", event=event.event_id, problem=noted.problem)
+            log.error("payment_event_refused", event_id=event.event_id, problem=noted.problem)
         return noted
 
     def _payment_order(self, opened: TopUp) -> PaymentOrder:

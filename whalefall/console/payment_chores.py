@@ -94,4 +94,4 @@ def _is_put_off(order: Order, now: datetime) -> bool:
 
 
 def _pause(num_queries: int) -> timedelta:
-    return min(FIRST_QUERY_AFTER * 2 ** min(num_queries, 10), QUERY_AFTER_MAX)
+    return min(FIRST_QUERY_AFTER * (1 << min(num_queries, 10)), QUERY_AFTER_MAX)

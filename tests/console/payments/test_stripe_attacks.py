@@ -92,17 +92,16 @@ async def test_unsigned_foreign_stale_and_odd_notices_credit_nothing(stage: Stag
 async def test_what_does_not_fit_credits_nothing_and_is_shown(stage: Stage) -> None:
     order, session = await paid_session(stage)
     other = await stage.order("stripe", "20")
-    for number, wrong in enumerate(
-        (
-            {"amount_total": 999},
-            {"amount_total": 100_000},
-            {"currency": "cny"},
-            {"currency": "jpy"},
-            {"client_reference_id": other},
-            {"client_reference_id": "topup_none"},
-            {"client_reference_id": None},
-        )
-    ):
+    wrongs: tuple[JsonObject, ...] = (
+        {"amount_total": 999},
+        {"amount_total": 100_000},
+        {"currency": "cny"},
+        {"currency": "jpy"},
+        {"client_reference_id": other},
+        {"client_reference_id": "topup_none"},
+        {"client_reference_id": None},
+    )
+    for number, wrong in enumerate(wrongs):
         told = session | wrong | {"payment_intent": f"pi_wrong_{number}"}
         answer = await stage.tell("checkout.session.completed", told)
         # It was Stripe that told it, so telling it again would not help.

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import stripe
+from stripe.params.checkout import SessionCreateParams
 
 from whalefall.base.clock import Clock
 from whalefall.base.money import Currency
@@ -82,30 +83,9 @@ class Stripe:
         )
 
     def create(self, order: PaymentOrder) -> Checkout:
-        named = {"top_up_id": order.top_up_id}
         session = _asked(
             lambda: self._client.v1.checkout.sessions.create(
-                params={
-                    "mode": "payment",
-                    "client_reference_id": order.top_up_id,
-                    "metadata": named,
-                    "payment_intent_data": {"metadata": named},
-                    "payment_method_types": ["card"],
-                    "line_items": [
-                        {
-                            "quantity": 1,
-                            "price_data": {
-                                "currency": order.currency.value.lower(),
-                                "unit_amount": minor_units_from_nanos(order.amount_nanos),
-                                "product_data": {"name": order.subject},
-                            },
-                        }
-                    ],
-                    "expires_at": int(order.expires_at.timestamp()),
-                    "success_url": order.return_url,
-                    "cancel_url": order.return_url,
-                },
-                options={"idempotency_key": order.top_up_id},
+                params=_session_params(order), options={"idempotency_key": order.top_up_id}
             )
         )
         if not session.url:
@@ -199,6 +179,31 @@ class Stripe:
         seconds = int(signed_at.group(1)) if signed_at else 0
         if abs(self._clock.now().timestamp() - seconds) > TOLERANCE.total_seconds():
             raise NoticeRefusedError("the notice was signed at another time")
+
+
+def _session_params(order: PaymentOrder) -> SessionCreateParams:
+    """The order's id goes to the payment, too: refunds and disputes lead back to it."""
+    named = {"top_up_id": order.top_up_id}
+    return {
+        "mode": "payment",
+        "client_reference_id": order.top_up_id,
+        "metadata": named,
+        "payment_intent_data": {"metadata": named},
+        "payment_method_types": ["card"],
+        "line_items": [
+            {
+                "quantity": 1,
+                "price_data": {
+                    "currency": order.currency.value.lower(),
+                    "unit_amount": minor_units_from_nanos(order.amount_nanos),
+                    "product_data": {"name": order.subject},
+                },
+            }
+        ],
+        "expires_at": int(order.expires_at.timestamp()),
+        "success_url": order.return_url,
+        "cancel_url": order.return_url,
+    }
 
 
 def _asked(call: Callable[[], T]) -> T:
