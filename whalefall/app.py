@@ -29,12 +29,14 @@ from whalefall.base.ids import new_id
 from whalefall.base.money import Currency, nanos_from_text
 from whalefall.base.smtp import SmtpServer, SmtpTransport
 from whalefall.billing.current_prices import CurrentPrices
+from whalefall.billing.invoice_content import Seller
 from whalefall.billing.price_book import PriceBook
 from whalefall.billing.price_versions import register_prices
 from whalefall.billing.price_windows import Calendar
 from whalefall.billing.return_events import APPLIERS
 from whalefall.billing.sign_up_grants import SignUpGrantRule
 from whalefall.billing.virtual_accounts import BankAccount
+from whalefall.billing.working_days import WorkingDays, load_calendar
 from whalefall.chat.formats.registry import format_by_name
 from whalefall.chat.tokenizer import Tokenizer, bundled_path
 from whalefall.console.application import page_not_found, routes_of
@@ -43,6 +45,7 @@ from whalefall.console.context import ConsoleContext, build_console, cashier_of
 from whalefall.console.language import load_catalogs
 from whalefall.console.payment_chores import PaymentChores
 from whalefall.console.postman import Postman
+from whalefall.console.reconciler import Reconciler
 from whalefall.console.refund_sender import RefundSender
 from whalefall.engine.client import EngineClient, Progress
 from whalefall.engine.clients.embedded import EmbeddedEngine
@@ -148,6 +151,7 @@ async def start_platform(
             run_chores(database, clock, console.sign_up_grant),
             PaymentChores(database, clock, cashier_of(console), APPLIERS).run(),
             RefundSender(database, clock, console.payment_providers, load_catalogs()).run(),
+            Reconciler(database, clock, console.payment_providers, load_catalogs()).run(),
             *([postman(settings, database, clock).run()] if settings.smtp_host else []),
         )
         yield RunningPlatform(application, database, engines[0])
@@ -189,6 +193,15 @@ def console_context(
         ),
         sign_up_grant=sign_up_grant_rule(settings),
         service_email=settings.service_email,
+        seller=Seller(
+            name=settings.operator_name,
+            tax_number=settings.operator_tax_number,
+            address=settings.operator_address,
+            bank=settings.operator_bank,
+            bank_account=settings.operator_bank_account,
+            tax_basis_points=settings.operator_tax_basis_points,
+        ),
+        working_days=WorkingDays(load_calendar("cn", calendars_of(settings))),
         shows_outbox=not settings.smtp_host,
         is_demonstration=settings.model_dir == EMBEDDED_MODEL_DIR,
         bank_account=bank_account(settings),
@@ -250,9 +263,17 @@ def bank_account(settings: Settings) -> BankAccount | None:
     return BankAccount(**given, currency=Currency(settings.bank_account_currency))
 
 
+def calendars_of(settings: Settings) -> dict[str, Calendar]:
+    """The operator's own, by name."""
+    return {
+        name: Calendar(name, frozenset(days), frozenset(settings.make_up_days.get(name, ())))
+        for name, days in settings.holidays.items()
+    }
+
+
 def load_prices(settings: Settings) -> PriceBook:
     """The platform's list under the operator's, with the operator's holidays."""
-    calendars = {name: Calendar(name, frozenset(days)) for name, days in settings.holidays.items()}
+    calendars = calendars_of(settings)
     return PriceBook.load(settings.price_files, calendars)
 
 

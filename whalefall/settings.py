@@ -150,6 +150,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long it lasts."""
     sign_up_grant_again_days: Days = 365
     """An address whose account is deleted and made anew within so many days is granted nothing."""
+    operator_name: str = ""
+    """The company that runs this server, as it stands on invoices and agreements; without a name
+    no invoice is issued."""
+    operator_tax_number: str = ""
+    operator_address: str = ""
+    operator_bank: str = ""
+    """Shown on invoices and agreements, with the account below."""
+    operator_bank_account: str = ""
+    operator_tax_basis_points: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 0
+    """The tax inside every price, shown on invoices: 600 are 6 percent; 0 shows none."""
     smtp_host: str = ""
     """The mail server; empty means that letters wait in the operator's outbox."""
     smtp_port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 587
@@ -174,6 +184,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bank_account_currency: Literal["CNY", "USD"] = "CNY"
     holidays: dict[str, tuple[date, ...]] = {}
     """Calendars by name, e.g. `cn`, in place of those of the price lists."""
+    make_up_days: dict[str, tuple[date, ...]] = {}
+    """Days of weekends that are worked in exchange, by the name of a calendar in `holidays`."""
     alipay_app_id: str | None = None
     """The app's number at Alipay's open platform. Payments by Alipay take all five settings that
     begin with alipay; docs/payments.md says where each is found."""
@@ -330,7 +342,7 @@ def _values_from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     return values
 
 
-_FILE_ONLY = ("aliases", "comparison_endpoints", "models", "holidays")
+_FILE_ONLY = ("aliases", "comparison_endpoints", "models", "holidays", "make_up_days")
 _LISTS = (
     "trusted_proxies",
     "allowed_email_domains",

@@ -28,9 +28,7 @@ CALENDARS = st.builds(
 
 @ANY_SPEED
 @given(CALENDARS, DAYS, st.integers(1, 30))
-def test_the_day_is_worked_and_so_many_days_away(
-    clock: WorkingDays, day: date, count: int
-) -> None:
+def test_the_day_is_worked_and_so_many_days_away(clock: WorkingDays, day: date, count: int) -> None:
     due = clock.after(day, count)
     assert due > day
     assert clock.is_working_day(due)

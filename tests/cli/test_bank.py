@@ -47,7 +47,7 @@ def run(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=180,
         env=environ,
     )
 

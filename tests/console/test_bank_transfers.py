@@ -15,17 +15,18 @@ from tests.support.bank_counter import ACCOUNT, NAME, PAYMENT, YUAN, paid_to
 from tests.support.bank_statements import camt053, cmb_csv, icbc_csv
 from tests.support.browser import Browser
 from tests.support.fake_clock import FakeClock
-from tests.support.identities import verified
+from tests.support.identities import VAULT, claim_of, verified
 from tests.support.listening import listening
 from whalefall.accounts.audit import list_actions
 from whalefall.accounts.users import User
-from whalefall.accounts.verification import VerificationKind
+from whalefall.accounts.verification import VerificationKind, submit_claim
 from whalefall.base.db import Database
 from whalefall.base.money import Currency
 from whalefall.billing.bank_entries import BankEntry, EntryFilter, EntryState, list_entries
 from whalefall.billing.bank_statements.problems import Problem
 from whalefall.billing.ledger import balance
 from whalefall.billing.verification import verify
+from whalefall.billing.virtual_accounts import virtual_account_of
 from whalefall.console.application import console_routes
 from whalefall.console.context import ConsoleContext
 from whalefall.console.language import Language, load_catalogs
@@ -159,6 +160,21 @@ async def test_the_same_by_json_call_and_in_chinese(counter: Browser) -> None:
     )
     assert refused.status_code == 400
     assert refused.json()["data"]["biz_msg"].startswith("乱.csv 第 2 行")
+
+
+async def test_an_enterprise_gets_its_number_when_it_is_approved(counter: Browser) -> None:
+    user = counter.make_user("firm@example.org")
+    claim = claim_of(user, VerificationKind.ENTERPRISE, NAME)
+    waiting = counter.database.run(submit_claim, VAULT, claim, counter.clock.now())
+    await operator(counter)
+    await counter.open(f"/operator/verifications/{waiting.id}")
+    await counter.submit(f"/operator/verifications/{waiting.id}/approve")
+    given = counter.database.run_read(virtual_account_of, user.id, ACCOUNT.number)
+    assert given is not None
+    counter.client.cookies.clear()
+    await counter.sign_in("firm@example.org")
+    told = await counter.client.get("/console/api/top_up/bank")
+    assert told.json()["data"]["biz_data"]["details"]["account_number"] == given.number
 
 
 async def test_a_person_and_a_stranger_are_led_to_the_verification(counter: Browser) -> None:

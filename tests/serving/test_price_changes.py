@@ -46,7 +46,7 @@ async def announced_elsewhere(harness: Harness, url: str, draft: PriceDraft) -> 
 
 
 async def charged(harness: Harness) -> list[tuple[str, int, int, int, int]]:
-    columns = ("price_id", "hit_tokens", "miss_tokens", "output_tokens", "cost_nanos")
+    columns = ("price_id", "hit_tokens", "miss_tokens", "output_tokens", "granted_nanos")
     query = select(*(usage_records.c[name] for name in columns)).order_by(
         usage_records.c.created_at
     )

@@ -6,7 +6,7 @@ import contextlib
 import json
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -17,11 +17,8 @@ from tests.support.browser import Browser
 from tests.support.fake_clock import FakeClock
 from tests.support.identities import verified
 from tests.support.listening import listening, open_listener
-from tests.support.scripted_serving import ScriptedPlatform
 from whalefall.accounts.users import User
-from whalefall.base.db import Database
 from whalefall.base.money import Currency
-from whalefall.billing.price_book import PriceBook
 from whalefall.billing.return_events import APPLIERS
 from whalefall.billing.top_ups import TopUp, get_top_up
 from whalefall.console.application import console_routes
@@ -93,16 +90,13 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def payment_stage(
-    database: Database, clock: FakeClock, keys: SandboxKeys, currency: Currency = Currency.USD
+    plain: ConsoleContext, clock: FakeClock, keys: SandboxKeys, currency: Currency = Currency.USD
 ) -> AsyncIterator[Stage]:
-    listener = open_listener()
+    database, listener = plain.database, open_listener()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     async with open_sandbox(url, clock, (0.0, 0.0, 0.0), 0.01, keys) as sandbox:
-        context = ConsoleContext(
-            database=database,
-            clock=clock,
-            price_book=PriceBook.load(),
-            platform=ScriptedPlatform(),
+        context = replace(
+            plain,
             base_url=url,
             payment_providers=providers_from_sandbox(sandbox, url, clock),
             sandbox_url=sandbox.url,

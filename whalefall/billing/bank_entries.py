@@ -23,10 +23,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    and_,
     func,
     or_,
     select,
-    tuple_,
     update,
 )
 
@@ -188,7 +188,9 @@ def list_entries(
         ]
         query = query.where(or_(*parts, columns.user_id == wanted.text, columns.id == wanted.text))
     if wanted.before is not None:
-        query = query.where(tuple_(columns.created_at, columns.id) < tuple_(*wanted.before))
+        instant, entry_id = wanted.before
+        is_same_age = and_(columns.created_at == instant, columns.id < entry_id)
+        query = query.where(or_(columns.created_at < instant, is_same_age))
     ordered = query.order_by(columns.created_at.desc(), columns.id.desc())
     return [entry_from_row(row) for row in conn.execute(ordered.limit(min(limit, NUM_LISTED_MAX)))]
 

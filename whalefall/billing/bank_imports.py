@@ -163,7 +163,7 @@ def check_statement(statement: Statement, file: str, account: BankAccount) -> No
     virtual numbers below it."""
     digits = "".join(letter for letter in statement.account if letter.isdigit())
     is_ours = digits.startswith(account.number) or digits.endswith(account.number)
-    if digits and not is_ours:
+    if statement.account and not is_ours:
         raise StatementError(Problem.OTHER_ACCOUNT, Place(file), found=statement.account)
     for _, alike in groupby(sorted(statement.entries, key=kind_of), key=kind_of):
         for entry in islice(alike, NUM_ALIKE_MAX, None):

@@ -4,6 +4,7 @@
     arrived and unclear    cash_clearing(bank) -> bank_suspense
     attributed             bank_suspense -> paid
     returned, taken back   bank_suspense -> cash_clearing(bank)
+    credited, taken back   a chargeback of the top-up
 
 Whatever an operator decides is decided once: the entry's row is locked and its state looked at."""
 
@@ -28,6 +29,7 @@ from whalefall.billing.bank_entries import (
     lock_entry,
 )
 from whalefall.billing.bank_statements.entry import Direction
+from whalefall.billing.chargebacks import ChargebackKind, Reversal, charge_back
 from whalefall.billing.top_ups import Deposit, TopUpSource, record_top_up
 from whalefall.billing.transfers import (
     AccountKind,
@@ -46,7 +48,6 @@ NOT_TAKEN_BACK = "Only an entry with which the bank takes a payment back can be 
 OTHER_CURRENCY = "The account pays in another currency. Return the money."
 IS_CLOSED = "The account is closed. Return the money."
 DIFFERENT_PAYMENT = "The payment taken back has another amount or currency."
-NOT_THERE_ANY_MORE = "The payment was credited. Charge its top-up back, then close this entry."
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,21 +117,34 @@ def leave_entry(conn: Connection, decision: Decision) -> BankEntry:
 
 
 def settle_reversal(conn: Connection, decision: Decision, payment_id: str) -> BankEntry:
-    """The bank took a payment back that still waits: nobody is owed it any more. With an empty
-    `payment_id` the entry is closed without moving anything, for what was settled elsewhere."""
+    """The bank took a payment back: one that still waits, and nobody is owed it any more, or one
+    that was credited, and its top-up is charged back. With an empty `payment_id` the entry is
+    closed without moving anything, for what was settled elsewhere."""
     entry = _locked(conn, decision)
     if entry.direction is not Direction.DEBIT:
         raise InvalidRequestError(NOT_TAKEN_BACK)
     if payment_id:
-        payment = lock_entry(conn, payment_id)
-        if payment.state in CREDITED:
-            raise InvalidRequestError(NOT_THERE_ANY_MORE)
+        _take_back(conn, decision, entry, lock_entry(conn, payment_id))
+    return _decided(conn, decision, EntryState.OUTGOING)
+
+
+def _take_back(conn: Connection, decision: Decision, entry: BankEntry, payment: BankEntry) -> None:
+    if (payment.currency, payment.amount_nanos) != (entry.currency, entry.amount_nanos):
+        raise InvalidRequestError(DIFFERENT_PAYMENT)
+    if payment.top_up_id is None:
         _check_waiting_credit(payment)
-        if (payment.currency, payment.amount_nanos) != (entry.currency, entry.amount_nanos):
-            raise InvalidRequestError(DIFFERENT_PAYMENT)
         _move(conn, payment, _RETURNED, decision.now)
         _decided(conn, decision, EntryState.RETURNED, payment.id)
-    return _decided(conn, decision, EntryState.OUTGOING)
+        return
+    reversal = Reversal(
+        top_up_id=payment.top_up_id,
+        kind=ChargebackKind.UNASKED_REFUND,
+        event_id=entry.id,
+        currency=entry.currency,
+        amount_nanos=entry.amount_nanos,
+        now=decision.now,
+    )
+    charge_back(conn, reversal)
 
 
 def _locked(conn: Connection, decision: Decision) -> BankEntry:

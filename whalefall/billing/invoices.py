@@ -10,13 +10,14 @@ import re
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from whalefall.accounts.users import users
 from whalefall.accounts.verification import VerificationKind, verified_identity
 from whalefall.base.errors import InvalidRequestError, NotFoundError
 from whalefall.base.ids import new_id
 from whalefall.base.money import MAX_AMOUNT_NANOS, Currency
+from whalefall.billing.chargebacks import ChargebackState, chargebacks
 from whalefall.billing.invoice_content import (
     CENT_NANOS,
     Buyer,
@@ -226,7 +227,14 @@ def issue_credit_note(conn: Connection, credit: Credit, issue: Issue) -> Invoice
 
 
 def left_to_invoice(conn: Connection, user_id: str, currency: Currency) -> Invoiceable:
-    return invoiceable(conn, user_id, currency)
+    """What chargebacks took of money that had been used was not paid in the end."""
+    lost = func.sum(chargebacks.c.amount_nanos - chargebacks.c.taken_nanos)
+    query = select(func.coalesce(lost, 0)).where(
+        chargebacks.c.user_id == user_id,
+        chargebacks.c.currency == currency.value,
+        chargebacks.c.state != ChargebackState.WON.value,
+    )
+    return invoiceable(conn, user_id, currency, int(conn.execute(query).scalar_one()))
 
 
 TOO_MUCH = "That is more than was paid, used and not invoiced yet."

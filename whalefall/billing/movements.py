@@ -22,6 +22,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from whalefall.base.days import day_from_number, number_from_day
 from whalefall.base.money import Currency
+from whalefall.billing.top_ups import TOP_UP_REASON
 from whalefall.billing.transfers import (
     CUSTOMER_KINDS,
     AccountKind,
@@ -41,6 +42,8 @@ class MovementKind(enum.StrEnum):
     REFUND_RETURNED = "refund_returned"
     """A refund that the provider could not make."""
     CHARGEBACK = "chargeback"
+    CHARGEBACK_RETURNED = "chargeback_returned"
+    """A dispute that was won."""
     EXPIRY = "expiry"
     FORFEIT = "forfeit"
     OTHER = "other"
@@ -242,11 +245,12 @@ def _line_from_row(row: Row[*tuple[Any, ...]], sign: int) -> _Line:
 
 
 _KINDS = {
-    (AccountKind.PAID, AccountKind.CASH_CLEARING, 1): MovementKind.TOP_UP,
-    (AccountKind.PAID, AccountKind.BANK_SUSPENSE, 1): MovementKind.TOP_UP,
+    (AccountKind.PAID, AccountKind.CASH_CLEARING, 1): MovementKind.CHARGEBACK_RETURNED,
     (AccountKind.PAID, AccountKind.REFUNDS_PAYABLE, -1): MovementKind.REFUND,
     (AccountKind.PAID, AccountKind.REFUNDS_PAYABLE, 1): MovementKind.REFUND_RETURNED,
     (AccountKind.PAID, AccountKind.CASH_CLEARING, -1): MovementKind.CHARGEBACK,
+    (AccountKind.PAID, AccountKind.CHARGEBACK_LOSS, -1): MovementKind.CHARGEBACK,
+    (AccountKind.PAID, AccountKind.CHARGEBACK_LOSS, 1): MovementKind.CHARGEBACK_RETURNED,
     (AccountKind.PAID, AccountKind.FORFEITED, -1): MovementKind.FORFEIT,
     (AccountKind.GRANTED, AccountKind.PROMOTION_EXPENSE, 1): MovementKind.GRANT,
     (AccountKind.GRANTED, AccountKind.EXPIRED_GRANTS, -1): MovementKind.EXPIRY,
@@ -257,6 +261,8 @@ _KINDS = {
 def _kind(own: AccountKind, other: AccountKind, sign: int, reason: str) -> MovementKind:
     if reason == "correction":
         return MovementKind.CORRECTION
+    if reason == TOP_UP_REASON and sign > 0:
+        return MovementKind.TOP_UP
     return _KINDS.get((own, other, sign), MovementKind.OTHER)
 
 

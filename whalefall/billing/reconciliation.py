@@ -119,12 +119,12 @@ class Reconciliation:
 
 def compare_books(
     conn: Connection,
-    sources: Sequence[TopUpSource],
-    day: date,
+    statements: Sequence[tuple[TopUpSource, date]],
     unavailable: Sequence[Unavailable],
     now: datetime,
 ) -> Comparison:
-    """On one snapshot. Statements of the day are in the database, or named as unavailable."""
+    """On one snapshot. `statements` are those fetched for this, oldest first; they are in the
+    database already."""
     report = verify(conn)
     findings = [Finding(LEDGER, each) for each in report.differences]
     findings += [Finding(ENGINES, each) for each in check_engines(conn, now)]
@@ -135,13 +135,14 @@ def compare_books(
         "usage_records": report.num_usage_records,
         **asdict(engine_figures(conn, now)),
     }
-    for source in sources:
+    for source, day in statements:
         part = f"{PROVIDER}:{source}"
         findings += [Finding(part, each) for each in check_statement(conn, source, day)]
         for total in statement_sums(conn, source, day):
             name = f"{source}_{total.currency.lower()}"
-            figures[f"{name}_paid_nanos"] = total.paid_nanos
-            figures[f"{name}_returned_nanos"] = total.returned_nanos
+            for kind, nanos in (("paid", total.paid_nanos), ("returned", total.returned_nanos)):
+                figure = f"{name}_{kind}_nanos"
+                figures[figure] = figures.get(figure, 0) + nanos
     for missing in unavailable:
         expected = f"the statement of {missing.day}"
         difference = Difference("statement", missing.source.value, expected, missing.reason)

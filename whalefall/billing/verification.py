@@ -16,6 +16,7 @@ from whalefall.billing.bank_proof import check_bank_entries
 from whalefall.billing.differences import Difference
 from whalefall.billing.grants import grants
 from whalefall.billing.holds import HoldState, holds
+from whalefall.billing.invoice_proof import check_invoices
 from whalefall.billing.price_versions import registered_prices
 from whalefall.billing.pricing import Price, TokenCounts, cost_nanos
 from whalefall.billing.refund_proof import check_codes, check_refunds
@@ -80,6 +81,7 @@ def verify(conn: Connection) -> VerifyReport:
     - every refund, chargeback and use of a code moved what it says, and nothing else did;
     - what waits of bank statements is what lies in suspense, and every credited entry is a top-up;
     - every correction was given by a transfer that names its request, and none exceeds its charge;
+    - invoices are numbered without a gap, unchanged, and no more than what was paid and used;
     - what was used equals what was earned, per request, user and currency, at the stored price;
     - the daily sums equal the records.
     """
@@ -99,6 +101,7 @@ def verify(conn: Connection) -> VerifyReport:
     differences += check_refunds(conn)
     differences += check_codes(conn)
     differences += check_bank_entries(conn)
+    differences += check_invoices(conn)
     sums = _UsageSums({}, {})
     differences += _check_usage(conn, sums)
     differences += _check_days(conn, sums.by_day)

@@ -153,7 +153,7 @@ def leave(
 def settle(
     entry: EntryId,
     reason: Reason,
-    payment: Annotated[str, typer.Option(help="The waiting entry that was taken back.")] = "",
+    payment: Annotated[str, typer.Option(help="The entry that was taken back.")] = "",
     data_dir: DataDir = None,
     as_json: AsJSON = False,
 ) -> None:

@@ -18,6 +18,7 @@ from whalefall.cli import (
     model,
     money,
     prices,
+    reconcile,
     serve,
     tokens,
     usage,
@@ -44,6 +45,7 @@ app.add_typer(bank.app, name="bank")
 app.add_typer(prices.app, name="prices")
 app.add_typer(usage.app, name="usage")
 app.add_typer(ledger.app, name="ledger")
+app.command()(reconcile.reconcile)
 app.add_typer(model.app, name="model")
 app.add_typer(bench.app, name="bench")
 app.add_typer(db.app, name="db")

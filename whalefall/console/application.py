@@ -11,25 +11,29 @@ from whalefall.console.context import Console, ConsoleContext, build_console
 from whalefall.console.notices import notice_routes
 from whalefall.console.operator import (
     codes,
+    ledger,
     models,
     overview,
     payments,
     prices,
+    reconciliation,
     records,
     rerating,
     transfers,
     users,
     verifications,
 )
+from whalefall.console.operator import invoices as operator_invoices
 from whalefall.console.operator import refunds as operator_refunds
 from whalefall.console.pages import (
+    agreements,
     announcements,
     api_keys,
     bank_transfer,
-    billing,
     chat,
     guides,
     home,
+    invoices,
     passwords,
     playground,
     pricing,
@@ -42,6 +46,7 @@ from whalefall.console.pages import (
     status,
     tickets,
     top_up,
+    transactions,
     usage,
     verification,
 )
@@ -100,7 +105,6 @@ def all_views() -> tuple[View, ...]:
         *second_factor.VIEWS,
         *usage.VIEWS,
         *api_keys.VIEWS,
-        *billing.VIEWS,
         *top_up.VIEWS,
         *payments.VIEWS,
         *pricing.VIEWS,
@@ -115,6 +119,8 @@ def all_views() -> tuple[View, ...]:
         *models.VIEWS,
         *users.VIEWS,
         *verifications.VIEWS,
+        *ledger.VIEWS,
+        *reconciliation.VIEWS,
         *records.VIEWS,
         *prices.VIEWS,
         *rerating.VIEWS,
@@ -123,6 +129,10 @@ def all_views() -> tuple[View, ...]:
         *operator_refunds.VIEWS,
         *bank_transfer.VIEWS,
         *transfers.VIEWS,
+        *transactions.VIEWS,
+        *invoices.VIEWS,
+        *operator_invoices.VIEWS,
+        *agreements.VIEWS,
     )
 
 
@@ -143,6 +153,7 @@ def all_actions() -> tuple[Action, ...]:
         *users.ACTIONS,
         *verifications.ACTIONS,
         *prices.ACTIONS,
+        *reconciliation.ACTIONS,
         *rerating.ACTIONS,
         *top_up.ACTIONS,
         *payments.ACTIONS,
@@ -151,8 +162,16 @@ def all_actions() -> tuple[Action, ...]:
         *refunds.ACTIONS,
         *operator_refunds.ACTIONS,
         *transfers.ACTIONS,
+        *invoices.ACTIONS,
+        *operator_invoices.ACTIONS,
     )
 
 
 def all_downloads() -> tuple[Download, ...]:
-    return (*usage.DOWNLOADS, *verifications.DOWNLOADS)
+    return (
+        *usage.DOWNLOADS,
+        *verifications.DOWNLOADS,
+        *transactions.DOWNLOADS,
+        *invoices.DOWNLOADS,
+        *agreements.DOWNLOADS,
+    )

@@ -22,6 +22,7 @@ from whalefall.billing.sign_up_grants import (
     SignUpGrantRule,
     sweep_sign_up_grants,
 )
+from whalefall.console.invoice_papers import make_papers
 from whalefall.console.language import Catalog, Language, load_catalogs
 from whalefall.console.letters import low_balance_letter
 from whalefall.console.rendering import money
@@ -39,6 +40,7 @@ async def run_chores(
     while True:
         try:
             await do_chores(database, catalogs, clock.now())
+            await make_papers(database, catalogs, clock.now())
             await database.write(sweep_sign_up_grants, sign_up_grant, clock.now())
         except Exception:
             log.exception("the console's chores failed; they are tried again")

@@ -12,6 +12,7 @@ from whalefall.accounts.signup import EmailDomainRule
 from whalefall.base.clock import Clock
 from whalefall.base.db import Database
 from whalefall.billing.current_prices import CurrentPrices
+from whalefall.billing.invoice_content import Seller
 from whalefall.billing.overview import DayTotalsCache
 from whalefall.billing.payments.base import PaymentProvider
 from whalefall.billing.price_book import PriceBook
@@ -19,11 +20,13 @@ from whalefall.billing.return_events import APPLIERS
 from whalefall.billing.sign_up_grants import NO_SIGN_UP_GRANT, SignUpGrantRule
 from whalefall.billing.top_ups import TopUpSource
 from whalefall.billing.virtual_accounts import BankAccount
+from whalefall.billing.working_days import WorkingDays, load_calendar
 from whalefall.console.assets import Assets
 from whalefall.console.cashier import Cashier
 from whalefall.console.chat_turn import ChatTurn
 from whalefall.console.language import Catalog, Language, load_catalogs
 from whalefall.console.markdown import MarkdownRenderer
+from whalefall.console.papers.sheet import Alphabet
 from whalefall.console.passwords import PasswordWorker
 from whalefall.console.rendering import Renderer
 from whalefall.serving.backends import Backend
@@ -64,6 +67,10 @@ class ConsoleContext:
     real. Empty without one."""
     bank_account: BankAccount | None = None
     """Where bank transfers arrive; None: they are not offered."""
+    seller: Seller = field(default_factory=Seller)
+    """The company that issues invoices; without a name none are issued."""
+    working_days: WorkingDays = field(default_factory=lambda: WorkingDays(load_calendar("cn")))
+    """The clock that promises are counted by."""
     backends: Callable[[], tuple[Backend, ...]] = tuple
     """The engines with their load now, for the operator."""
     serving_limits: ServingLimits | None = None
@@ -91,6 +98,7 @@ class Console:
     markdown: MarkdownRenderer
     day_totals: DayTotalsCache
     cashier: Cashier
+    alphabet: Alphabet
     tasks: set[asyncio.Task[None]]
     """Answers being generated; each leaves by itself when it is stored."""
     turns: dict[str, ChatTurn]
@@ -118,6 +126,7 @@ def build_console(context: ConsoleContext) -> Console:
         markdown=markdown,
         day_totals=DayTotalsCache(),
         cashier=cashier_of(context),
+        alphabet=Alphabet(),
         tasks=set(),
         turns={},
     )

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from whalefall.accounts.signup import CODE_LIFETIME
-from whalefall.base.mail import Letter
+from whalefall.base.mail import ATTACHMENT_BYTES_MAX, Attachment, Letter
+from whalefall.billing.invoice_content import InvoiceKind
+from whalefall.billing.invoice_documents import Invoice
 from whalefall.console.language import Catalog, mark
+from whalefall.console.rendering import money
 
 _MINUTES = int(CODE_LIFETIME.total_seconds() // 60)
 
@@ -131,3 +136,43 @@ def verification_rejected_letter(catalog: Catalog, email: str, reason: str) -> L
     )
     subject = catalog.gettext(mark("Your Whalefall account could not be verified"))
     return Letter(email, subject, text % {"reason": reason})
+
+
+def invoice_letter(catalog: Catalog, email: str, made: Invoice, paper: bytes) -> Letter:
+    """With the paper attached, unless it is too large for a letter."""
+    is_invoice = made.kind is InvoiceKind.INVOICE
+    subject = mark("Your invoice %(number)s") if is_invoice else mark("Your credit note %(number)s")
+    attached = mark("The document %(number)s over %(amount)s is attached.")
+    linked = mark("The document %(number)s over %(amount)s is ready.")
+    fits = len(paper) <= ATTACHMENT_BYTES_MAX
+    told = {"number": made.number, "amount": money(made.amount_nanos, made.currency)}
+    text = catalog.gettext(attached if fits else linked) % told
+    hint = catalog.gettext(mark("You find all of them under Billing, Invoices."))
+    attachment = Attachment(f"{made.number}.pdf", paper) if fits else None
+    return Letter(email, catalog.gettext(subject) % told, f"{text}\n\n{hint}", attachment)
+
+
+def invoice_refused_letter(catalog: Catalog, email: str, amount: str, reason: str) -> Letter:
+    text = catalog.gettext(
+        mark(
+            "Your request for an invoice over %(amount)s was refused:\n\n%(reason)s\n\nThe amount "
+            "can be asked for again."
+        )
+    )
+    subject = catalog.gettext(mark("Your request for an invoice was refused"))
+    return Letter(email, subject, text % {"amount": amount, "reason": reason})
+
+
+def reconciliation_letter(
+    catalog: Catalog, email: str, day: str, num_differences: int, lines: Sequence[str]
+) -> Letter:
+    """`lines` are the first few, each with what was expected and what was found."""
+    text = catalog.gettext(
+        mark(
+            "The books of %(day)s do not agree: %(count)s differences. Look at the operator's "
+            "reconciliation page. The first of them, expected / found:"
+        )
+    )
+    subject = catalog.gettext(mark("Whalefall: the books of %(day)s do not agree"))
+    told = text % {"day": day, "count": num_differences}
+    return Letter(email, subject % {"day": day}, "\n\n".join([told, *lines]))

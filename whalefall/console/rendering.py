@@ -44,6 +44,9 @@ OPERATOR_LINKS = (
     ("/operator/transfers", mark("Bank transfers")),
     ("/operator/payments", mark("Online payments")),
     ("/operator/verifications", mark("Verifications")),
+    ("/operator/invoices", mark("Invoices of all")),
+    ("/operator/ledger", mark("Ledger")),
+    ("/operator/reconciliation", mark("Reconciliation")),
 )
 SYMBOLS = {Currency.CNY: "¥", Currency.USD: "$"}
 

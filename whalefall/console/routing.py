@@ -79,6 +79,12 @@ NOTICES = {
     "verification_rejected": mark("The verification has been rejected."),
     "attributed": mark("The payment has been credited."),
     "returned": mark("The payment is noted as sent back."),
+    "invoice_asked": mark("Your request for an invoice has been taken down."),
+    "invoice_withdrawn": mark("Your request has been withdrawn."),
+    "invoice_issued": mark("The invoice has been issued and is sent by e-mail."),
+    "invoice_refused": mark("The request has been refused."),
+    "invoice_credited": mark("The credit note has been issued and is sent by e-mail."),
+    "reconciled": mark("All books have been compared."),
 }
 
 Load = Callable[[Visit, Any], Awaitable[Any]]

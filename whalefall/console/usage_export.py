@@ -138,10 +138,16 @@ def cost_lines(rows: Iterable[UsageRow]) -> list[tuple[str, ...]]:
     ]
 
 
-def csv_bytes(lines: Iterable[Sequence[str]]) -> bytes:
+def csv_bytes(lines: Iterable[Sequence[str]], plain: frozenset[int] = frozenset()) -> bytes:
+    """`plain` names columns of figures of our own, which may begin with a minus."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerows([[_inert(field) for field in line] for line in lines])
+    writer.writerows(
+        [
+            [field if index in plain else _inert(field) for index, field in enumerate(line)]
+            for line in lines
+        ]
+    )
     return text.getvalue().encode("utf-8-sig")
 
 

@@ -13,10 +13,12 @@ from whalefall.accounts.profiles import get_profile
 from whalefall.accounts.users import get_user
 from whalefall.accounts.verification import (
     Verification,
+    VerificationKind,
     approve_verification,
     reject_verification,
 )
 from whalefall.base.mail import queue_mail
+from whalefall.billing.virtual_accounts import BankAccount, give_virtual_account
 from whalefall.console.language import Catalog, Language
 from whalefall.console.letters import verification_approved_letter, verification_rejected_letter
 
@@ -24,9 +26,18 @@ Catalogs = Mapping[Language, Catalog]
 
 
 def approve(
-    conn: Connection, actor: Actor, verification_id: str, catalogs: Catalogs, now: datetime
+    conn: Connection,
+    actor: Actor,
+    verification_id: str,
+    catalogs: Catalogs,
+    now: datetime,
+    account: BankAccount | None = None,
 ) -> Verification:
+    """With the platform's bank account an enterprise is given its number at once, else when it
+    first asks how to pay by transfer."""
     done = approve_verification(conn, verification_id, actor.email, now)
+    if account is not None and done.kind is VerificationKind.ENTERPRISE:
+        give_virtual_account(conn, done.user_id, account.number, now)
     email, catalog = _reader(conn, done.user_id, catalogs)
     queue_mail(conn, verification_approved_letter(catalog, email, done.name), now)
     record_verification(conn, actor, "verification.approved", done, now)

@@ -182,7 +182,7 @@ def test_the_bank_takes_a_waiting_payment_back(counter: BankCounter) -> None:
     assert debit.wait_reason is WaitReason.TAKEN_BACK
     assert counter.bank.verify().is_consistent
     decision = counter.decision(debit)
-    with pytest.raises(InvalidRequestError, match="was credited"):
+    with pytest.raises(InvalidRequestError, match="another amount"):
         counter.database.run(settle_reversal, decision, credited.id)
     with pytest.raises(InvalidRequestError, match="brought no money"):
         counter.database.run(attribute_entry, decision, user.id)
@@ -191,6 +191,25 @@ def test_the_bank_takes_a_waiting_payment_back(counter: BankCounter) -> None:
     assert states[debit.id] is EntryState.OUTGOING
     assert states[payment.id] is EntryState.RETURNED
     assert suspense(counter) == 0
+    assert counter.bank.verify().is_consistent
+
+
+def test_the_bank_takes_a_credited_payment_back(counter: BankCounter) -> None:
+    """What is left of it is taken, what is spent is the platform's loss; once."""
+    user, number = counter.enterprise()
+    payment = paid_to(number, amount_nanos=1000)
+    counter.take_in([payment])
+    (credited,) = counter.entries()
+    counter.bank.charge(counter.bank.hold(user, 300), counter.bank.api_key(user), 300)
+    taken = replace(payment, direction=Direction.DEBIT, is_reversal=True)
+    counter.take_in([payment, taken])
+    (debit,) = [each for each in counter.entries() if each.direction is Direction.DEBIT]
+    counter.database.run(settle_reversal, counter.decision(debit), credited.id)
+    assert counter.bank.balance(user).total_nanos == 0
+    (top_up,) = counter.database.run(list_top_ups, user.id)
+    assert top_up.charged_back_nanos == 1000
+    with pytest.raises(InvalidRequestError, match="does not wait"):
+        counter.database.run(settle_reversal, counter.decision(debit), credited.id)
     assert counter.bank.verify().is_consistent
 
 
@@ -208,6 +227,12 @@ def test_entries_are_found_by_what_stands_in_them(counter: BankCounter) -> None:
     assert search("%") == [NAME]
     assert search("", EntryState.WAITING) == ["某人"]
     assert search("某", EntryState.MATCHED) == []
+    pages: list[str] = []
+    place = None
+    while page := counter.database.run_read(list_entries, EntryFilter(before=place), limit=1):
+        pages += [each.id for each in page]
+        place = page[-1].created_at, page[-1].id
+    assert pages == [each.id for each in counter.entries()]
     counts = counter.database.run_read(count_entries)
     assert (counts[EntryState.MATCHED], counts[EntryState.WAITING]) == (1, 1)
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.fake_clock import FakeClock
 from tests.support.payment_stage import Stage, payment_stage
-from whalefall.base.db import Database
+from whalefall.console.context import ConsoleContext
 from whalefall.sandbox.server import SandboxKeys, new_keys
 
 
@@ -17,8 +17,8 @@ def sandbox_keys() -> SandboxKeys:
 
 @pytest.fixture
 async def stage(
-    database: Database, clock: FakeClock, sandbox_keys: SandboxKeys
+    context: ConsoleContext, clock: FakeClock, sandbox_keys: SandboxKeys
 ) -> AsyncIterator[Stage]:
     """Somebody whose account is in dollars, who is verified and signed in."""
-    async with payment_stage(database, clock, sandbox_keys) as opened:
+    async with payment_stage(context, clock, sandbox_keys) as opened:
         yield opened

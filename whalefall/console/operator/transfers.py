@@ -99,7 +99,7 @@ class Attribute(Reasoned, frozen=True, kw_only=True):
 
 class Settle(Reasoned, frozen=True, kw_only=True):
     payment_id: Id = ""
-    """The waiting entry that the bank took back; empty: nothing is moved."""
+    """The entry that the bank took back; empty: nothing is moved."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,12 @@ async def load_document(visit: Visit, query: VerificationId) -> File:
 async def approve(visit: Visit, fields: VerificationId) -> Verification:
     catalogs = visit.console.catalogs
     return await visit.database.write(
-        approve_claim, visit.actor, fields.verification_id, catalogs, visit.now
+        approve_claim,
+        visit.actor,
+        fields.verification_id,
+        catalogs,
+        visit.now,
+        visit.context.bank_account,
     )
 
 

@@ -52,7 +52,7 @@ def invoice_pdf(content: InvoiceContent, catalog: Catalog) -> bytes:
     sheet.sums(_sums(content, catalog))
     if content.reason:
         sheet.section(say(mark("Reason")))
-        sheet.paragraph(content.reason)
+        sheet.paragraph(say(content.reason))
     if content.remarks:
         sheet.section(say(mark("Remarks")))
         sheet.paragraph(content.remarks)

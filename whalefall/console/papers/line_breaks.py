@@ -15,7 +15,8 @@ def broken_lines(text: str, width: float, measure: Callable[[str], float]) -> li
     """One line of text as lines that are at most so wide, and at least one character each."""
     lines: list[str] = []
     line = ""
-    for piece in _pieces(text):
+    for whole in _pieces(text):
+        piece = whole
         if line and measure(line + piece.rstrip()) > width:
             lines.append(line.rstrip())
             line = ""
