@@ -154,19 +154,19 @@ class AlipayBooks:
             trade.status, trade.closed_at = "TRADE_CLOSED", now
 
     def query_refund(self, content: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-        """A refund that is not done looks like one that was never asked for."""
+        """A refund that is not done has no status, and one that nobody asked for no fields."""
         trade = self._asked(content, now)
         refund = trade.refunds.get(str(content.get("out_request_no", "")))
-        if refund is None or refund.done_at is None:
+        if refund is None:
             return {}
-        return {
+        answer = {
             "trade_no": trade.trade_no,
             "out_trade_no": trade.out_trade_no,
             "out_request_no": refund.out_request_no,
             "total_amount": yuan_from_fen(trade.fen),
             "refund_amount": yuan_from_fen(refund.fen),
-            "refund_status": "REFUND_SUCCESS",
         }
+        return answer | ({"refund_status": "REFUND_SUCCESS"} if refund.done_at else {})
 
     def _asked(self, content: Mapping[str, Any], now: datetime) -> Trade:
         """By Alipay's number where it is given, else by the merchant's."""

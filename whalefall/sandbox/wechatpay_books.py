@@ -74,7 +74,8 @@ class WechatPayBooks:
 
     def open(self, content: Mapping[str, Any], now: datetime) -> Order:
         amount = content.get("amount")
-        fen = amount.get("total") if isinstance(amount, dict) else None
+        amount = amount if isinstance(amount, dict) else {}
+        fen = amount.get("total")
         number, description = content.get("out_trade_no"), content.get("description")
         self._check_merchant(content)
         if content.get("appid") != self._app_id:
@@ -222,9 +223,9 @@ class WechatPayBooks:
 
     def _refunded(self, content: Mapping[str, Any], now: datetime) -> Order:
         transaction_id, number = content.get("transaction_id"), content.get("out_trade_no", "")
-        for order in self.orders.values():
-            if transaction_id and order.transaction_id == transaction_id:
-                number = order.out_trade_no
+        for each in self.orders.values():
+            if transaction_id and each.transaction_id == transaction_id:
+                number = each.out_trade_no
         order = self._order(str(number), now)
         if order is None or order.paid_at is None:
             raise RefusedError(404, "RESOURCE_NOT_EXISTS", "订单不存在")

@@ -168,7 +168,9 @@ def test_late_refund_is_pending_until_it_is_found_done(
     server.alipay.books.refund_course = RefundCourse.LATE
     refund = refund_of(order, paid.provider_reference, 1000)
     assert alipay.refund(refund).state is RefundState.PENDING
-    assert alipay.query_refund(refund) is None
+    pending = alipay.query_refund(refund)
+    assert pending is not None, "it must not look as if Alipay had never heard of it"
+    assert pending.state is RefundState.PENDING
     server.hurry()
     answer = alipay.query_refund(refund)
     assert answer is not None

@@ -21,11 +21,11 @@ from tests.support.provider_notices import (
     wechatpay_headers,
     wechatpay_resource,
 )
-from whalefall.base.db import Database
 from whalefall.base.money import Currency
 from whalefall.billing.checkouts import find_checkout
 from whalefall.billing.provider_events import EventState, list_events
 from whalefall.billing.top_ups import TopUpState
+from whalefall.console.context import ConsoleContext
 from whalefall.sandbox.server import SandboxKeys
 
 FEN = 10_000_000
@@ -34,10 +34,10 @@ PAID = 8880 * FEN
 
 @pytest.fixture
 async def stage(
-    database: Database, clock: FakeClock, sandbox_keys: SandboxKeys
+    context: ConsoleContext, clock: FakeClock, sandbox_keys: SandboxKeys
 ) -> AsyncIterator[Stage]:
     """Somebody whose account is in yuan, who is verified and signed in."""
-    async with payment_stage(database, clock, sandbox_keys, Currency.CNY) as opened:
+    async with payment_stage(context, clock, sandbox_keys, Currency.CNY) as opened:
         yield opened
 
 

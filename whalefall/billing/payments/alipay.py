@@ -156,13 +156,15 @@ class Alipay:
         return RefundAnswer(RefundState.FAILED, reason=answer.told())
 
     def query_refund(self, order: RefundOrder) -> RefundAnswer | None:
-        """Alipay does not tell a refund that failed from one that it never heard of."""
+        """Alipay does not tell a refund that failed from one that it never heard of; one that it
+        names without calling it done may still be made."""
         answer = self._gateway.call("alipay.trade.fastpay.refund.query", _refunded(order))
         if answer.sub_code == NO_SUCH_TRADE:
             return None
         _require_success(answer)
         if answer.text("refund_status") != "REFUND_SUCCESS":
-            return None
+            is_known = answer.text("out_request_no") == order.refund_id
+            return RefundAnswer(RefundState.PENDING, reason=answer.told()) if is_known else None
         if _nanos(answer.text("refund_amount")) != order.amount_nanos:
             raise ProviderError("Alipay refunded another amount under this id")
         return RefundAnswer(RefundState.DONE, answer.text("trade_no"))
