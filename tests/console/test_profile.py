@@ -9,10 +9,12 @@ import pytest
 from tests.support.bank import Bank
 from tests.support.browser import PASSWORD, Browser
 from whalefall.accounts.api_keys import authenticate
+from whalefall.accounts.second_factor import authenticator_url
 from whalefall.accounts.users import find_user, get_user
 from whalefall.base.money import Currency
 from whalefall.billing.ledger import balance
 from whalefall.billing.verification import verify
+from whalefall.console.qr_codes import qr_code
 
 
 async def sign_in_program(client: httpx.AsyncClient, email: str) -> None:
@@ -86,8 +88,10 @@ async def test_two_step_sign_in_asks_for_a_code_and_takes_each_once(browser: Bro
     browser.make_user("ann@example.org")
     await browser.sign_in("ann@example.org")
     settings = (await browser.client.get("/console/api/profile/second_factor")).json()
-    totp = pyotp.TOTP(settings["data"]["biz_data"]["secret"])
-    await browser.open("/profile/second_factor")
+    secret = settings["data"]["biz_data"]["secret"]
+    totp = pyotp.TOTP(secret)
+    html = await browser.open("/profile/second_factor")
+    assert str(qr_code(authenticator_url(secret, "ann@example.org"))) in html
     await browser.submit("/profile/second_factor", code="000000")
     assert "not right" in browser.html
     code = totp.at(browser.clock.now())

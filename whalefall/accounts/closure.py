@@ -1,7 +1,7 @@
 """The end of an account. The row stays, because money once moved under its id; the person does
 not: address, password, keys, logins, second factor, conversations and the verified identity are
 gone; the address and the identity number are free again. Tickets and audit entries stay, with the
-id where the address was: a question of money can be followed for years, without a name."""
+id where the address was: a question of money can be followed for years, and needs no name."""
 
 from __future__ import annotations
 
