@@ -415,7 +415,7 @@ def test_two_servers_never_promise_the_same_money(office: Office, database_url: 
     assert office.left_cents(user) == 40
 
 
-def test_what_is_issued_cannot_be_changed(office: Office, database_url: str) -> None:
+def test_what_is_issued_cannot_be_changed(office: Office) -> None:
     made = office.invoice(office.spender(100), 100)
     run = office.bank.database.run
     assert [each.id for each in run(without_file)] == [made.id]
@@ -454,10 +454,9 @@ TAMPERINGS = {
     "UPDATE invoices SET amount_nanos = 990000000 WHERE kind = 'credit_note'": {
         "credit notes",
         "invoice content",
-        "invoiced",
     },
     "UPDATE usage_daily SET paid_nanos = 1": {"invoiced"},
-    "UPDATE invoice_files SET content = 'x'": {"invoice file"},
+    "UPDATE invoice_files SET digest = 'x'": {"invoice file"},
 }
 
 
@@ -500,7 +499,7 @@ def test_a_content_survives_its_text(office: Office) -> None:
     assert made.content.net_nanos + made.content.tax_nanos == made.amount_nanos
     assert month_number("2026-01") == 202601
     for odd in ("2026-13", "2026", "x", "2026-01-01"):
-        with pytest.raises(ValueError, match=""):
+        with pytest.raises(ValueError, match=r"isoformat|out of range|month"):
             month_number(odd)
 
 
