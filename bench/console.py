@@ -26,11 +26,13 @@ from starlette.applications import Starlette
 
 from tests.support.scripted_serving import ScriptedPlatform
 from whalefall.accounts.api_keys import create_api_key
+from whalefall.accounts.identity_vault import IdentityVault
 from whalefall.accounts.logins import Device, create_login
 from whalefall.accounts.users import create_user
 from whalefall.base.clock import SystemClock
 from whalefall.base.db import Database, upgrade
 from whalefall.base.money import Currency
+from whalefall.billing.current_prices import CurrentPrices
 from whalefall.billing.price_book import PriceBook
 from whalefall.billing.price_versions import register_prices
 from whalefall.billing.usage import usage_daily, usage_records
@@ -164,9 +166,10 @@ async def measure(database: Database, token: str, num_rounds: int) -> None:
     context = ConsoleContext(
         database=database,
         clock=SystemClock(),
-        price_book=PriceBook.load(),
+        prices=CurrentPrices(PriceBook.load()),
         platform=ScriptedPlatform(),
         base_url="http://127.0.0.1",
+        identity_vault=IdentityVault(bytes(32)),
         count_tokens=len,
     )
     transport = httpx.ASGITransport(Starlette(routes=console_routes(context)))

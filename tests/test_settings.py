@@ -41,6 +41,7 @@ def test_tables_of_the_file_are_read(tmp_path: Path) -> None:
         ("prot = 1", r"prot"),
         ('dtype = "int3"', r"dtype"),
         ("port = ", r"Invalid value"),
+        ('bank_account_number = "7559 0000 1"', r"bank_account_number"),
         ('[[aliases]]\nmodel = "a"', r"name"),
         ('[[models]]\nname = "a"', r"model_dir"),
         ('[[aliases]]\nname = "a"\nmodel = "m"\nfrom = 1', r"from"),

@@ -18,6 +18,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 
+from whalefall.accounts.identity_vault import IdentityVault, adopt_vault, has_vault, vault_at
 from whalefall.accounts.signup import EmailDomainRule
 from whalefall.api.endpoint import not_found
 from whalefall.api.options import Era, WireOptions
@@ -27,12 +28,14 @@ from whalefall.base.db import Database, upgrade
 from whalefall.base.ids import new_id
 from whalefall.base.money import Currency, nanos_from_text
 from whalefall.base.smtp import SmtpServer, SmtpTransport
+from whalefall.billing.current_prices import CurrentPrices
 from whalefall.billing.invoice_content import Seller
 from whalefall.billing.price_book import PriceBook
 from whalefall.billing.price_versions import register_prices
 from whalefall.billing.price_windows import Calendar
 from whalefall.billing.return_events import APPLIERS
 from whalefall.billing.sign_up_grants import SignUpGrantRule
+from whalefall.billing.virtual_accounts import BankAccount
 from whalefall.billing.working_days import WorkingDays, load_calendar
 from whalefall.chat.formats.registry import format_by_name
 from whalefall.chat.tokenizer import Tokenizer, bundled_path
@@ -42,6 +45,7 @@ from whalefall.console.context import ConsoleContext, build_console, cashier_of
 from whalefall.console.language import load_catalogs
 from whalefall.console.payment_chores import PaymentChores
 from whalefall.console.postman import Postman
+from whalefall.console.reconciler import Reconciler
 from whalefall.console.refund_sender import RefundSender
 from whalefall.engine.client import EngineClient, Progress
 from whalefall.engine.clients.embedded import EmbeddedEngine
@@ -65,6 +69,7 @@ from whalefall.serving.models import (
     ServedModel,
 )
 from whalefall.serving.platform import Base, Platform
+from whalefall.serving.price_reader import PriceReader
 from whalefall.serving.probes import Prober, ProbeTarget, model_target, page_target
 from whalefall.settings import EMBEDDED_MODEL_DIR, AdditionalModel, Settings, SettingsError
 
@@ -100,14 +105,16 @@ async def start_platform(
         journal_directory = settings.data_dir / "journal"
         journal = Journal(journal_directory, instance_id)
         stack.callback(journal.close)
-        prices = load_prices(settings)
-        await database.write(register_prices, [entry.price for entry in prices.listed()])
+        vault = await open_identity_vault(settings, database, clock)
+        prices = CurrentPrices(load_prices(settings))
+        await database.write(register_prices, [entry.price for entry in prices.files.listed()])
+        await database.read(prices.read, clock.now())
         meter = Meter(database, prices, clock, instance_id)
         authenticator = Authenticator(database, clock)
         housekeeper = Housekeeper(database, meter, authenticator, journal_directory, clock)
         await housekeeper.round()
         _run_beside(stack, housekeeper.run())
-        check_prices(settings, prices)
+        check_prices(settings, prices.book)
         engines = tuple(build_engine(settings, model) for model in settings.served_models)
         registry = build_registry(settings, engines)
         for engine in engines:
@@ -125,7 +132,7 @@ async def start_platform(
         stack.push_async_callback(platform.close)
         limits_reader = AccountLimitsReader(database, platform.set_account_limits)
         console = replace(
-            console_context(settings, database, clock, prices, platform),
+            console_context(settings, database, clock, prices, platform, vault),
             count_tokens=registry.default_model.count_tokens,
             backends=partial(backends, registry, clock),
             serving_limits=limits,
@@ -138,11 +145,13 @@ async def start_platform(
         _run_beside(
             stack,
             limits_reader.run(),
+            PriceReader(database, prices, clock).run(),
             Prober(probe_targets(registry, application, clock), database, clock).run(),
             ActivityRecorder(tally, registry.engines, database, clock).run(),
             run_chores(database, clock, console.sign_up_grant),
             PaymentChores(database, clock, cashier_of(console), APPLIERS).run(),
             RefundSender(database, clock, console.payment_providers, load_catalogs()).run(),
+            Reconciler(database, clock, console.payment_providers, load_catalogs()).run(),
             *([postman(settings, database, clock).run()] if settings.smtp_host else []),
         )
         yield RunningPlatform(application, database, engines[0])
@@ -164,15 +173,21 @@ def build_application(
 
 
 def console_context(
-    settings: Settings, database: Database, clock: Clock, prices: PriceBook, platform: Platform
+    settings: Settings,
+    database: Database,
+    clock: Clock,
+    prices: CurrentPrices,
+    platform: Platform,
+    vault: IdentityVault,
 ) -> ConsoleContext:
     """What the console takes from the settings; the rest comes from what is running."""
     return ConsoleContext(
         database=database,
         clock=clock,
-        price_book=prices,
+        prices=prices,
         platform=platform,
         base_url=base_url(settings),
+        identity_vault=vault,
         email_domains=EmailDomainRule.of(
             settings.allowed_email_domains, settings.denied_email_domains
         ),
@@ -189,6 +204,7 @@ def console_context(
         working_days=WorkingDays(load_calendar("cn", calendars_of(settings))),
         shows_outbox=not settings.smtp_host,
         is_demonstration=settings.model_dir == EMBEDDED_MODEL_DIR,
+        bank_account=bank_account(settings),
     )
 
 
@@ -222,6 +238,31 @@ def sign_up_grant_rule(settings: Settings) -> SignUpGrantRule:
     )
 
 
+async def open_identity_vault(
+    settings: Settings, database: Database, clock: Clock
+) -> IdentityVault:
+    """ServerError when the key is missing, or is not the one this database was used with."""
+    is_used = await database.read(has_vault)
+    vault = vault_at(settings.resolved_identity_key_file, may_create=not is_used)
+    await database.write(adopt_vault, vault, clock.now())
+    return vault
+
+
+def bank_account(settings: Settings) -> BankAccount | None:
+    """Where bank transfers arrive; None where there are none. Raises SettingsError for half of
+    an account."""
+    given = {
+        name: getattr(settings, f"bank_account_{name}").strip()
+        for name in ("number", "bank", "branch", "holder")
+    }
+    if not any(given.values()):
+        return None
+    for name, value in given.items():
+        if not value:
+            raise SettingsError(f"bank_account_{name} is empty; bank transfers need it, too")
+    return BankAccount(**given, currency=Currency(settings.bank_account_currency))
+
+
 def calendars_of(settings: Settings) -> dict[str, Calendar]:
     """The operator's own, by name."""
     return {
@@ -234,6 +275,19 @@ def load_prices(settings: Settings) -> PriceBook:
     """The platform's list under the operator's, with the operator's holidays."""
     calendars = calendars_of(settings)
     return PriceBook.load(settings.price_files, calendars)
+
+
+def current_prices(settings: Settings, database: Database, clock: Clock) -> CurrentPrices:
+    """The files with what was announced, for commands that run beside the server."""
+    prices = CurrentPrices(load_prices(settings))
+    database.run_read(prices.read, clock.now())
+    return prices
+
+
+def priced_names(settings: Settings) -> tuple[str, ...]:
+    """The names people are charged for by these settings, priced already or not."""
+    aliases = (alias.priced_as or alias.name for alias in settings.aliases)
+    return (*aliases, *(model.name for model in settings.served_models))
 
 
 def postman(settings: Settings, database: Database, clock: Clock) -> Postman:

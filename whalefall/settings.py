@@ -82,6 +82,9 @@ class WechatPaySettings(msgspec.Struct, frozen=True):
     merchant_private_key_file: Path
     api_v3_key_file: Path
     gateway_url: str
+    public_key_id: str | None = None
+    public_key_file: Path | None = None
+    platform_certificate_files: tuple[Path, ...] = ()
 
 
 class StripeSettings(msgspec.Struct, frozen=True):
@@ -103,6 +106,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Database, journals and sockets live here."""
     database_url: str = ""
     """`sqlite:///…` or `postgresql://…`; empty means a SQLite file in data_dir."""
+    identity_key_file: Path | None = None
+    """The key that seals identity numbers; none means identity.key in data_dir, made on first use.
+    Keep a copy apart from those of the database: without it the numbers are lost."""
     model_dir: Path = EMBEDDED_MODEL_DIR
     """A Hugging Face checkpoint directory."""
     model_format: Literal["v3", "v3.1", "v3.2"] = "v3.2"
@@ -166,6 +172,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What letters come from."""
     price_files: tuple[Path, ...] = ()
     """Price lists laid over the platform's own, later ones first."""
+    bank_account_number: Annotated[str, msgspec.Meta(pattern=r"^([0-9]{6,22})?$")] = ""
+    """The account that bank transfers arrive on, digits only; with it come the other three. Empty:
+    no bank transfers."""
+    bank_account_bank: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    """The bank's name, as payers write it."""
+    bank_account_branch: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    """The branch that keeps the account."""
+    bank_account_holder: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    """Whom the account belongs to."""
+    bank_account_currency: Literal["CNY", "USD"] = "CNY"
     holidays: dict[str, tuple[date, ...]] = {}
     """Calendars by name, e.g. `cn`, in place of those of the price lists."""
     make_up_days: dict[str, tuple[date, ...]] = {}
@@ -219,6 +235,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.database_url or f"sqlite:///{self.data_dir / 'whalefall.db'}"
 
     @property
+    def resolved_identity_key_file(self) -> Path:
+        return self.identity_key_file or self.data_dir / "identity.key"
+
+    @property
     def model_name(self) -> str:
         return self.model_dir.name
 
@@ -235,17 +255,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def wechatpay(self) -> WechatPaySettings | None:
-        """As alipay; at least one key of WeChat Pay's own is there, too."""
+        """As alipay; at least one of WeChat Pay's own keys is there, too."""
         found = _all_or_none(self, "wechatpay", WechatPaySettings)
-        key = (self.wechatpay_public_key_id, self.wechatpay_public_key_file)
         if found is None:
-            if key != (None, None) or self.wechatpay_platform_certificate_files:
-                raise SettingsError("wechatpay_app_id is missing, while other keys of it are set")
             return None
-        if key == (None, None) and self.wechatpay_platform_certificate_files:
-            return found
-        for name, value in zip(("public_key_id", "public_key_file"), key, strict=True):
-            _require("wechatpay", name, value)
+        key = {"public_key_id": found.public_key_id, "public_key_file": found.public_key_file}
+        if any(value is not None for value in key.values()) or not found.platform_certificate_files:
+            for name, value in key.items():
+                _require("wechatpay", name, value)
         return found
 
     @property
@@ -279,13 +296,15 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 def _all_or_none(settings: Settings, prefix: str, kind: type[T]) -> T | None:
-    """Settings that only work together, without their common beginning."""
-    values = {name: getattr(settings, f"{prefix}_{name}") for name in kind.__struct_fields__}
+    """Settings that only work together, without their common beginning; those that `kind` has a
+    default for may be missing."""
+    names = kind.__struct_fields__
+    values = {name: getattr(settings, f"{prefix}_{name}") for name in names}
     defaults = dict(zip(Settings.__struct_fields__, Settings.__struct_defaults__, strict=True))
     if all(value == defaults[f"{prefix}_{name}"] for name, value in values.items()):
         return None
-    for name, value in values.items():
-        _require(prefix, name, value)
+    for name in names[: len(names) - len(kind.__struct_defaults__)]:
+        _require(prefix, name, values[name])
     return kind(**values)
 
 

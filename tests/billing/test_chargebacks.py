@@ -57,8 +57,8 @@ def test_a_chargeback_after_spending_is_part_taken_part_lost(bank: Bank) -> None
     bank.grant(user, 10)
     top_up = paid_online(bank, user, 100)
     spend(bank, user, 40)
-    for _ in range(3):
-        made = dispute(bank, top_up, 100)
+    made = dispute(bank, top_up, 100)
+    assert dispute(bank, top_up, 100) == dispute(bank, top_up, 100) == made
     assert (made.taken_nanos, made.loss_nanos) == (70, 30)
     found = bank.balance(user)
     assert (found.topped_up_nanos, found.total_nanos) == (0, 0)
@@ -100,8 +100,8 @@ def test_a_won_dispute_brings_everything_back_once(bank: Bank) -> None:
     made = dispute(bank, top_up, 100)
     found = bank.database.run(chargeback_to_return, top_up.id, 100)
     assert found == made
-    for _ in range(2):
-        won = bank.database.run(win_chargeback, made.id, bank.now)
+    won = bank.database.run(win_chargeback, made.id, bank.now)
+    assert bank.database.run(win_chargeback, made.id, bank.now) == won
     assert won.state is ChargebackState.WON
     assert bank.balance(user).topped_up_nanos == 60
     assert left_in(bank, AccountKind.CHARGEBACK_LOSS) == 0

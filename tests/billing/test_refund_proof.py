@@ -12,7 +12,7 @@ from tests.support.counterpart import paid_online
 from whalefall.billing.chargebacks import ChargebackKind, Reversal, charge_back
 from whalefall.billing.code_batches import NewBatch, create_codes
 from whalefall.billing.redemption import Redemption, redeem
-from whalefall.billing.refunds import RefundRequest, ask_refund, confirm_refund, fail_refund
+from whalefall.billing.refunds import Refund, RefundRequest, ask_refund, confirm_refund, fail_refund
 
 FEN = 10_000_000
 
@@ -22,7 +22,7 @@ def books(bank: Bank) -> Bank:
     """One of everything: a refund in each state, a chargeback, a code that was used."""
     user = bank.user()
     top_up = paid_online(bank, user, 100 * FEN)
-    made = []
+    made: list[Refund] = []
     for number in range(3):
         request = RefundRequest(user.id, bank.currency, 10 * FEN, f"key {number}", bank.now)
         made += bank.database.run(ask_refund, request)

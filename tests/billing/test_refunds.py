@@ -14,6 +14,7 @@ from whalefall.base.errors import InsufficientBalanceError, InvalidRequestError
 from whalefall.base.money import Currency
 from whalefall.billing.chargebacks import list_chargebacks
 from whalefall.billing.history import forfeit_balances
+from whalefall.billing.refund_queue import claim_refund, postpone_refund
 from whalefall.billing.refunds import (
     SOURCES_BY_HAND,
     Refund,
@@ -21,12 +22,10 @@ from whalefall.billing.refunds import (
     RefundState,
     ask_again,
     ask_refund,
-    claim_refund,
     confirm_refund,
     fail_refund,
     get_refund,
     list_refunds,
-    postpone_refund,
     refundable,
 )
 from whalefall.billing.top_ups import TopUpSource, get_top_up

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.support.tiny_model import TINY_V32, tiny_model
 from whalefall.accounts.audit import list_actions
 from whalefall.accounts.roles import give_role
 from whalefall.accounts.users import Role
+from whalefall.base.clock import SystemClock
 from whalefall.base.db import Database
 from whalefall.base.errors import InvalidRequestError
 from whalefall.engine.checkpoint_writer import save_checkpoint
@@ -134,6 +136,43 @@ def test_refusals_say_what_to_what_and_end_with_a_status(
     assert text in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.timeout(300)
+def test_a_price_is_looked_at_announced_and_withdrawn(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    def command(*arguments: str) -> Any:  # noqa: ANN401 - whatever the command's JSON is
+        return run_command(tmp_path, environ, "prices", *arguments)
+
+    # fmt: off
+    asked = (
+        "announce", "deepseek-chat", "--hit", "0.1", "--miss", "1", "--output", "2.000001",
+        "--from", f"{SystemClock().now() + timedelta(days=3):%Y-%m-%dT00:00}", "--note", "cheaper",
+    )
+    # fmt: on
+    looked = command(*asked)
+    assert (looked["id"], looked["replaces"], looked["then"], looked["to"]) == (
+        None, ["0.2 / 2 / 3"], ["0.1 / 1 / 2.000001"], None,
+    )  # fmt: skip
+    made = command(*asked, "--apply")
+    listed = command("show", "--all", "--model", "deepseek-chat")
+    (row,) = [row for row in listed if row["source"] == "announced"]
+    assert row["id"] == f"{made['id']}/deepseek-chat/CNY"
+    assert not row["current"]
+    assert command("withdraw", row["id"])["id"] == made["id"]
+    assert [row for row in command("show", "--all") if row["source"] == "announced"] == []
+    with Database.open(f"sqlite:///{tmp_path / 'whalefall.db'}") as database:
+        noted = database.run(list_actions, subject=made["id"])
+    assert {entry.action for entry in noted} == {"price.announced", "price.withdrawn"}
+    for odd, text in (
+        (("--hit", "NaN"), "written like 0.28"),
+        (("--from", "2020-01-01T00:00"), "five minutes"),
+        (("--window", "x"), "rule for hours"),
+    ):
+        done = run(environ | {"WHALEFALL_DATA_DIR": str(tmp_path)}, "prices", *asked, *odd)
+        assert done.returncode != 0
+        assert text in done.stderr
 
 
 def test_recorded_requests_count_as_the_real_api_counted_them(environ: dict[str, str]) -> None:

@@ -10,9 +10,11 @@ from starlette.applications import Starlette
 
 from tests.support.browser import Browser
 from tests.support.fake_clock import FakeClock
+from tests.support.identities import VAULT
 from tests.support.listening import listening
 from tests.support.scripted_serving import ScriptedPlatform
 from whalefall.base.db import Database
+from whalefall.billing.current_prices import CurrentPrices
 from whalefall.billing.price_book import PriceBook
 from whalefall.console.application import console_routes
 from whalefall.console.context import ConsoleContext
@@ -28,9 +30,10 @@ def context(database: Database, clock: FakeClock, platform: ScriptedPlatform) ->
     return ConsoleContext(
         database=database,
         clock=clock,
-        price_book=PriceBook.load(),
+        prices=CurrentPrices(PriceBook.load()),
         platform=platform,
         base_url="http://127.0.0.1",
+        identity_vault=VAULT,
         count_tokens=lambda text: len(text.split()),
     )
 

@@ -39,7 +39,9 @@ async def test_every_price_there_has_been_is_listed_with_its_hours(browser: Brow
         assert text in html
     assert "Mon, Tue, Wed, Thu, Fri, not on public holidays" in html
     data = (await browser.client.get("/console/api/pricing?currency=USD")).json()
-    lines = data["data"]["biz_data"]["history"]
+    page = data["data"]["biz_data"]
+    lines = [*page["history"], *page["coming"]]
+    assert {line["state"] for line in page["coming"]} == {"coming"}
     book = PriceBook.load()
     assert len(lines) == sum(entry.price.currency == "USD" for entry in book.listed())
     (trial,) = [line for line in lines if line["price"]["id"] == "v3-trial/deepseek-chat/USD"]

@@ -19,19 +19,20 @@ from whalefall.base.db import Database
 from whalefall.base.errors import InvalidRequestError
 from whalefall.base.mail import list_mails
 from whalefall.billing.chargebacks import ChargebackKind, Reversal, charge_back, list_chargebacks
-from whalefall.billing.payments.base import ProviderError
+from whalefall.billing.payments.base import ProviderError, RefundAnswer
 from whalefall.billing.payments.base import RefundState as AnswerState
+from whalefall.billing.refund_queue import claim_refund
 from whalefall.billing.refunds import (
     Refund,
     RefundRequest,
     RefundState,
     ask_refund,
-    claim_refund,
+    confirm_refund,
     get_refund,
 )
 from whalefall.billing.top_ups import get_top_up
 from whalefall.console.language import load_catalogs
-from whalefall.console.refund_sender import RefundSender, give_up, order_of
+from whalefall.console.refund_sender import RefundSender, give_up, order_of, record_answer
 
 FEN = 10_000_000
 ROOT = Path(__file__).parents[2]
@@ -174,6 +175,8 @@ async def test_giving_up_asks_the_provider_first(bank: Bank, provider: Counterpa
     provider.moods.append(Mood.LATE)
     await sender_over(bank.database, bank, provider).round()
     assert (await give_up(bank.database, providers, late.id, bank.now)).is_open
+    del provider.books[late.id]
+    assert (await give_up(bank.database, providers, late.id, bank.now)).is_open
     _, unclear = asked_refund(bank)
     provider.moods.append(Mood.DOWN)
     with pytest.raises(ProviderError):
@@ -184,6 +187,16 @@ async def test_giving_up_asks_the_provider_first(bank: Bank, provider: Counterpa
     with pytest.raises(InvalidRequestError, match="being sent"):
         await give_up(bank.database, providers, busy.id, bank.now)
     assert bank.verify().differences == ()
+
+
+async def test_an_answer_does_not_undo_what_a_notice_told(bank: Bank) -> None:
+    """The provider denies a refund that it confirms in the same moment."""
+    user, refund = asked_refund(bank)
+    bank.database.run(confirm_refund, refund.id, "re_1", bank.now)
+    denied = RefundAnswer(AnswerState.FAILED, reason="never heard of it")
+    bank.database.run(record_answer, refund.id, denied, bank.now)
+    assert state_of(bank, refund) is RefundState.DONE
+    assert bank.balance(user).total_nanos == 0
 
 
 async def test_a_refund_of_a_deleted_account_goes_on_without_a_letter(

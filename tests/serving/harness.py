@@ -15,6 +15,7 @@ from whalefall.accounts.users import create_user
 from whalefall.base.db import Database, upgrade
 from whalefall.base.ids import new_id
 from whalefall.base.money import Currency
+from whalefall.billing.current_prices import CurrentPrices
 from whalefall.billing.grants import GrantRequest, grant
 from whalefall.billing.ledger import Balance, balance
 from whalefall.billing.price_book import PriceBook
@@ -67,6 +68,7 @@ class Harness:
     meter: Meter
     journal: Journal
     clock: FakeClock
+    prices: CurrentPrices
 
     async def caller(
         self,
@@ -111,8 +113,8 @@ async def running(
     upgrade(url)
     clock = FakeClock()
     database = Database.open(url)
-    prices = PriceBook.load()
-    await database.write(register_prices, [entry.price for entry in prices.listed()])
+    prices = CurrentPrices(PriceBook.load())
+    await database.write(register_prices, [entry.price for entry in prices.files.listed()])
     journal = Journal(folder / "journal", new_id("inst"))
     meter = Meter(database, prices, clock, journal.path.stem)
     model = ServedModel("tiny", engine, tokenizer(), format_by_name("v3.2", tokenizer()))
@@ -126,7 +128,7 @@ async def running(
         limits=limits or ServingLimits(),
     )
     try:
-        yield Harness(platform, database, engine, meter, journal, clock)
+        yield Harness(platform, database, engine, meter, journal, clock, prices)
     finally:
         await platform.close()
         journal.close()

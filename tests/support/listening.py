@@ -13,13 +13,12 @@ from starlette.types import ASGIApp
 
 
 @contextlib.asynccontextmanager
-async def listening(app: ASGIApp) -> AsyncIterator[str]:
-    """Yields the base URL, without a slash at its end."""
+async def listening(app: ASGIApp, listener: socket.socket | None = None) -> AsyncIterator[str]:
+    """Yields the base URL, without a slash at its end. A listener that listens already is for those
+    who have to know the address beforehand."""
     config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
+    with listener or open_listener() as listener:
         port = listener.getsockname()[1]
         task = asyncio.create_task(server.serve(sockets=[listener]))
         try:
@@ -27,3 +26,10 @@ async def listening(app: ASGIApp) -> AsyncIterator[str]:
         finally:
             server.should_exit = True
             await task
+
+
+def open_listener() -> socket.socket:
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    return listener

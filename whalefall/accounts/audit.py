@@ -1,14 +1,28 @@
-"""The audit log: who did what to whom, from where, when. Rows are only ever added.
+"""The audit log: who did what to whom, from where, when. Rows are only ever added; only the address
+of a person whose account is deleted is taken out of them, and the id stays.
 
 An entry names things by id and carries no secret, no code, no key and no letter's text."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, Row, Table, Text, insert, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Index,
+    Row,
+    Table,
+    Text,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from whalefall.base.ids import new_id
 from whalefall.base.tables import Instant, metadata
@@ -72,6 +86,18 @@ def record_action(
     )
     values = {name: getattr(entry, name) for name in AuditEntry.__slots__}
     conn.execute(insert(audit_entries).values(values))
+
+
+def forget_actor_email(
+    conn: Connection, user_id: str, email: str, stand_in: str, subjects: Sequence[str]
+) -> None:
+    """Put `stand_in` where the person's address stands: as the one who did it, or as somebody not
+    signed in who did it to this user or to one of the `subjects`."""
+    theirs = or_(
+        audit_entries.c.actor_id == user_id, audit_entries.c.subject.in_([user_id, *subjects])
+    )
+    mine = update(audit_entries).where(theirs, func.lower(audit_entries.c.actor_email) == email)
+    conn.execute(mine.values(actor_email=stand_in))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The end of an account. The row stays, because money once moved under its id; the person does
 not: address, password, keys, logins, second factor, conversations and the verified identity are
-gone; the address and the identity number are free again."""
+gone; the address and the identity number are free again. Tickets and audit entries stay, with the
+id where the address was: a question of money can be followed for years, without a name."""
 
 from __future__ import annotations
 
@@ -9,10 +10,12 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, update
 
 from whalefall.accounts.api_keys import api_keys
+from whalefall.accounts.audit import forget_actor_email
 from whalefall.accounts.conversations import delete_conversations
 from whalefall.accounts.logins import revoke_logins
 from whalefall.accounts.profiles import profiles
 from whalefall.accounts.second_factor import remove_second_factor
+from whalefall.accounts.tickets import forget_email
 from whalefall.accounts.users import User, get_user, users
 from whalefall.accounts.verification import release_identity
 
@@ -29,6 +32,8 @@ def close_account(conn: Connection, user_id: str, now: datetime) -> User:
     remove_second_factor(conn, user_id)
     delete_conversations(conn, user_id)
     release_identity(conn, user_id)
+    of_tickets = forget_email(conn, user_id, user.email, closed_email(user_id))
+    forget_actor_email(conn, user_id, user.email, closed_email(user_id), of_tickets)
     conn.execute(delete(profiles).where(profiles.c.user_id == user_id))
     emptied = update(users).where(users.c.id == user_id)
     conn.execute(emptied.values(email=closed_email(user_id), password_hash=None, suspended_at=now))

@@ -28,5 +28,15 @@ def search_users(
     ]
 
 
+def operators(conn: Connection) -> list[User]:
+    """Everybody who may operate the platform now, by address."""
+    columns = [users.c[name] for name in User.__slots__]
+    may_operate = (users.c.role == Role.ADMIN.value) & users.c.suspended_at.is_(None)
+    rows = conn.execute(select(*columns).where(may_operate).order_by(users.c.email))
+    return [
+        User(row[0], row[1], Currency(row[2]), Role(row[3]), *row[4:]) for row in map(tuple, rows)
+    ]
+
+
 def num_users(conn: Connection) -> int:
     return int(conn.execute(select(func.count()).select_from(users)).scalar_one())

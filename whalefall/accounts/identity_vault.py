@@ -71,6 +71,17 @@ class IdentityVault:
         return f"IdentityVault({self.fingerprint[:8]})"
 
 
+def vault_at(path: Path, *, may_create: bool) -> IdentityVault:
+    """With the key in the file. ServerError when there is none and none may be made."""
+    key = read_identity_key(path)
+    if key is None and not may_create:
+        raise ServerError(
+            f"the identity key {path} is missing, and this database has numbers sealed with it; "
+            "put the file back, or set identity_key_file to where it is"
+        )
+    return IdentityVault(create_identity_key(path) if key is None else key)
+
+
 def read_identity_key(path: Path) -> bytes | None:
     """None when there is no such file; ServerError for one that is no key or open to others."""
     try:

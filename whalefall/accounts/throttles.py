@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Column, Connection, Index, Integer, Table, Text, case, delete
+from sqlalchemy import Column, Connection, Index, Integer, Table, Text, case, delete, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from whalefall.base.tables import Instant, metadata
@@ -47,6 +47,16 @@ def may_try(conn: Connection, limit: Limit, who: str, now: datetime) -> bool:
         },
     ).returning(throttles.c.num_tries)
     return bool(conn.execute(counted).scalar_one() <= limit.num_tries_max)
+
+
+def locked_until(conn: Connection, limit: Limit, who: str, now: datetime) -> datetime | None:
+    """When the next try may be made; None for now. Counts nothing."""
+    query = select(throttles.c.num_tries, throttles.c.ends_at)
+    row = conn.execute(query.where(throttles.c.key_digest == _digest(limit, who))).one_or_none()
+    if row is None or row.ends_at <= now or row.num_tries < limit.num_tries_max:
+        return None
+    ends_at: datetime = row.ends_at
+    return ends_at
 
 
 def forget_tries(conn: Connection, limit: Limit, who: str) -> None:

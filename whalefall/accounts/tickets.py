@@ -4,6 +4,7 @@ someone who cannot sign in, so a ticket names an address and perhaps a user."""
 from __future__ import annotations
 
 import enum
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +18,9 @@ from sqlalchemy import (
     Row,
     Table,
     Text,
+    and_,
     insert,
+    or_,
     select,
     update,
 )
@@ -151,6 +154,25 @@ def list_tickets(conn: Connection, *, user_id: str | None = None) -> list[Ticket
         tickets.c.closed_at.is_not(None), tickets.c.updated_at.desc(), tickets.c.id
     )
     return [_ticket_from_row(row) for row in conn.execute(ordered.limit(NUM_LISTED_MAX))]
+
+
+def forget_email(conn: Connection, user_id: str, email: str, stand_in: str) -> list[str]:
+    """Put `stand_in` where the person's address stands in their tickets, in the words too; those
+    opened without signing in are found by the address. What was said stays, for money may have
+    moved because of it. Returns the tickets' ids."""
+    theirs = or_(
+        tickets.c.user_id == user_id, and_(tickets.c.user_id.is_(None), tickets.c.email == email)
+    )
+    address = re.compile(re.escape(email), re.IGNORECASE)
+    found = [_ticket_from_row(row) for row in conn.execute(select(*_COLUMNS).where(theirs))]
+    for ticket in found:
+        mine = update(tickets).where(tickets.c.id == ticket.id)
+        conn.execute(mine.values(email=stand_in, subject=address.sub(stand_in, ticket.subject)))
+        for said in ticket_messages_of(conn, ticket.id):
+            if address.search(said.text):
+                message = update(ticket_messages).where(ticket_messages.c.id == said.id)
+                conn.execute(message.values(text=address.sub(stand_in, said.text)))
+    return [ticket.id for ticket in found]
 
 
 ODD_SUBJECT = "A ticket's subject is one line of 1 to 120 characters."

@@ -168,7 +168,7 @@ def submit_claim(
 ) -> Verification:
     """It waits from now on, and its number is taken. InvalidRequestError when this user may not
     claim that, WrongNumberError when the number is bound to another account."""
-    _lock_user(conn, claim.user_id)
+    lock_user(conn, claim.user_id)
     _check_may_claim(conn, claim)
     made = Verification(
         id=new_id("verification"),
@@ -215,7 +215,7 @@ def reject_verification(
     told = reason.strip()
     if not 1 <= len(told) <= REASON_LENGTH_MAX or not told.isprintable():
         raise InvalidRequestError(ODD_REASON)
-    found = _lock_waiting(conn, verification_id)
+    found = _lock_waiting(conn, verification_id, must_be_open=False)
     delete_documents(conn, [found.id])
     changes = {**_without_number("rejected"), "reason": told}
     return _decided(conn, found.id, changes, decided_by, now)
@@ -223,6 +223,7 @@ def reject_verification(
 
 def release_identity(conn: Connection, user_id: str) -> None:
     """Forget all a user ever claimed: the account ends, its numbers are free again."""
+    lock_user(conn, user_id, must_be_open=False)
     query = select(verifications.c.id).where(verifications.c.user_id == user_id)
     delete_documents(conn, list(conn.execute(query).scalars()))
     conn.execute(delete(verifications).where(verifications.c.user_id == user_id))
@@ -272,6 +273,17 @@ def full_number(conn: Connection, vault: IdentityVault, verification_id: str) ->
     return vault.open(bytes(sealed), verification_id).decode()
 
 
+def lock_user(conn: Connection, user_id: str, *, must_be_open: bool = True) -> None:
+    """Claims, decisions and the end of an account come one after the other. NotFoundError for an
+    unknown user, InvalidRequestError for one who is suspended or gone."""
+    query = select(users.c.id, users.c.suspended_at).where(users.c.id == user_id)
+    row = conn.execute(query.with_for_update()).one_or_none()
+    if row is None:
+        raise NotFoundError(f"there is no user {user_id}")
+    if must_be_open and row.suspended_at is not None:
+        raise InvalidRequestError(NOT_OPEN)
+
+
 def number_digest(vault: IdentityVault, kind: VerificationKind, number: str) -> str:
     return vault.digest(f"{kind.value}:{number}")
 
@@ -303,16 +315,6 @@ _MASKS = {
 _COLUMNS = [verifications.c[name] for name in Verification.__slots__]
 
 
-def _lock_user(conn: Connection, user_id: str) -> None:
-    """Claims, decisions and the end of an account come one after the other."""
-    query = select(users.c.id, users.c.suspended_at).where(users.c.id == user_id)
-    row = conn.execute(query.with_for_update()).one_or_none()
-    if row is None:
-        raise NotFoundError(f"there is no user {user_id}")
-    if row.suspended_at is not None:
-        raise InvalidRequestError(NOT_OPEN)
-
-
 def _check_may_claim(conn: Connection, claim: Claim) -> None:
     query = select(verifications.c.kind, verifications.c.state)
     mine = query.where(verifications.c.user_id == claim.user_id)
@@ -333,9 +335,11 @@ def _representative(claim: Claim) -> str:
     return checked_name(claim.legal_representative)
 
 
-def _lock_waiting(conn: Connection, verification_id: str) -> Verification:
+def _lock_waiting(
+    conn: Connection, verification_id: str, *, must_be_open: bool = True
+) -> Verification:
     found = get_verification(conn, verification_id)
-    _lock_user(conn, found.user_id)
+    lock_user(conn, found.user_id, must_be_open=must_be_open)
     found = get_verification(conn, verification_id)
     if found.state is not VerificationState.WAITING:
         raise InvalidRequestError(DECIDED_ALREADY)

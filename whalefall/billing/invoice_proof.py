@@ -1,5 +1,5 @@
-"""Proves the invoices: every number is there once and in order, what was issued has not changed,
-and no more is invoiced than was paid and used."""
+"""Proves the invoices: every number is there once and in order, nothing issued has changed, and no
+more is invoiced than was paid and used."""
 
 from __future__ import annotations
 

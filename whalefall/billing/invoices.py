@@ -1,4 +1,4 @@
-"""Invoices: asked for by the customer, issued or refused by the operator, corrected by credit note.
+"""Invoices: asked for by the customer, issued or refused by the operator, corrected by notes.
 
 Only paid and used money is invoiced, and never twice: whoever claims some of it locks the user's
 row first. What is issued is frozen; a correction is a credit note, and a new invoice where one is

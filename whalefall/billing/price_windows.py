@@ -37,6 +37,11 @@ class PriceWindow:
     """0 is Monday, as in datetime."""
     calendar: Calendar | None = None
 
+    @property
+    def rule(self) -> tuple[object, ...]:
+        """What it says, whatever it is called."""
+        return self.offset, self.spans, self.weekdays, self.calendar
+
     def contains(self, instant: datetime) -> bool:
         assert instant.tzinfo is not None, "instants are aware"
         local = instant.astimezone(timezone(self.offset)).replace(tzinfo=None)
@@ -77,6 +82,19 @@ def window_from_table(
         weekdays=_weekdays(name, table.get("weekdays", list(WEEKDAYS))),
         calendar=None if calendar_name is None else calendars[str(calendar_name)],
     )
+
+
+def table_from_window(window: PriceWindow) -> dict[str, object]:
+    """The same rule as such a table, so that it can be kept whatever becomes of the file."""
+    minutes = int(window.offset.total_seconds()) // 60
+    table: dict[str, object] = {
+        "offset": f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}",
+        "spans": [f"{start.isoformat()}-{end.isoformat()}" for start, end in window.spans],
+        "weekdays": [WEEKDAYS[day] for day in sorted(window.weekdays)],
+    }
+    if window.calendar is not None:
+        table["calendar"] = window.calendar.name
+    return table
 
 
 def calendar_from_table(name: str, table: Mapping[str, object]) -> Calendar:

@@ -6,8 +6,9 @@ nanos (1e-9). Which price applies is decided by the instant a request was receiv
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from whalefall.base.money import Currency
 
@@ -18,6 +19,9 @@ PICOS_PER_NANO = 1000
 PRICE_MICROS_MAX = 1_000_000_000_000
 """A million units per million tokens."""
 NUM_TOKENS_MAX = 1_000_000_000
+_NUM_DECIMALS = 6
+_NUM_CHARACTERS_TOLD = 40
+_PRICE_TEXT = re.compile(r"([0-9]{1,30})(?:\.([0-9]{0,60}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +102,23 @@ def affordable_output_tokens(price: Price, num_prompt: int, held_nanos: int) -> 
 
 
 def micros_from_text(text: str) -> int:
-    """A price per million tokens such as `0.003625`, in micro-units. At most six decimals, or
-    ValueError."""
-    try:
-        micros = Decimal(text) * 1_000_000
-    except InvalidOperation:
-        raise ValueError(f"{text!r} is not a price; write it like 0.28") from None
-    if not micros.is_finite() or not 0 <= micros <= PRICE_MICROS_MAX:
-        raise ValueError(f"{text!r} is not a price between 0 and 1000000")
-    if micros != micros.to_integral_value():
-        raise ValueError(f"{text!r} has more than six decimal places")
-    return int(micros)
+    """A price per million tokens such as `0.003625`, in micro-units. At most six decimals that are
+    not zero, plain digits and no exponent, or ValueError. Nothing is rounded on the way."""
+    match = _PRICE_TEXT.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{shortened(text)!r} is not a price; write it like 0.28")
+    decimals = (match[2] or "").rstrip("0")
+    if len(decimals) > _NUM_DECIMALS:
+        raise ValueError(f"{shortened(text)!r} has more than six decimal places")
+    micros = int(match[1] + decimals.ljust(_NUM_DECIMALS, "0"))
+    if micros > PRICE_MICROS_MAX:
+        raise ValueError(f"{shortened(text)!r} is not a price between 0 and 1000000")
+    return micros
+
+
+def shortened(text: str) -> str:
+    """For a message, where somebody may have typed a thousand digits."""
+    return text if len(text) <= _NUM_CHARACTERS_TOLD else text[:_NUM_CHARACTERS_TOLD] + "…"
 
 
 def text_from_micros(micros: int) -> str:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -32,7 +32,6 @@ from sqlalchemy import (
     UniqueConstraint,
     func,
     insert,
-    or_,
     select,
     update,
 )
@@ -74,16 +73,11 @@ ONLINE_SOURCES = frozenset({TopUpSource.ALIPAY, TopUpSource.WECHATPAY, TopUpSour
 SOURCES_BY_HAND = frozenset(TopUpSource) - ONLINE_SOURCES
 NANOS_PER_STEP = 10_000_000
 """Refunds are whole fen or cents; what is left beyond stays in the balance."""
-LEASE = timedelta(minutes=5)
-"""How long one process may be in conversation with a provider about one refund."""
-FIRST_WAIT = timedelta(seconds=30)
-LONGEST_WAIT = timedelta(hours=1)
 NUM_LISTED_MAX = 200
 REFUND_REASON = "refund"
 REFUND_RETURNED_REASON = "refund returned"
 NOT_THAT_MUCH = "Less than that can be refunded now. Please look at the figures again."
 NOT_WHOLE = "A refund is a whole number of fen or cents."
-BEING_SENT = "This refund is being sent at this moment. Please try again in some minutes."
 OVER_ALREADY = "This refund has ended already."
 
 
@@ -217,12 +211,13 @@ def confirm_refund(conn: Connection, refund_id: str, reference: str, now: dateti
         return found
     payable, clearing = _payable(found), _clearing(conn, found, now)
     _move(conn, found, payable, clearing, "done", now)
-    return _end(conn, replace(found, state=RefundState.DONE, provider_reference=reference), now)
+    name = reference or found.provider_reference
+    return _end(conn, replace(found, state=RefundState.DONE, provider_reference=name), now)
 
 
 def _name(conn: Connection, found: Refund, reference: str) -> Refund:
     """A provider may confirm before it says under which name."""
-    if not reference or found.provider_reference:
+    if not reference or found.provider_reference == reference:
         return found
     mine = update(refunds).where(refunds.c.id == found.id)
     conn.execute(mine.values(provider_reference=reference))
@@ -240,7 +235,7 @@ def fail_refund(conn: Connection, refund_id: str, problem: str, now: datetime) -
     paid = account_id(AccountKind.PAID, found.currency, found.user_id)
     _move(conn, found, origin, paid, "failed" if is_open else "undone", now)
     add_refunded(conn, found.top_up_id, -found.amount_nanos)
-    failed = replace(found, state=RefundState.FAILED, problem=_short(problem))
+    failed = replace(found, state=RefundState.FAILED, problem=short_problem(problem))
     ended = _end(conn, failed, now)
     collect_losses(conn, found.user_id, found.currency, now)
     return ended
@@ -265,45 +260,6 @@ def ask_again(conn: Connection, refund_id: str, now: datetime) -> Refund:
     return made
 
 
-def claim_refund(conn: Connection, refund_id: str, now: datetime) -> Refund | None:
-    """Reserve a refund for a conversation with its provider; None when it is over, not due, or
-    somebody else is at it. What is returned tells by num_tries whether it was ever tried before."""
-    is_free = or_(refunds.c.claimed_until.is_(None), refunds.c.claimed_until <= now)
-    mine = update(refunds).where(
-        refunds.c.id == refund_id,
-        refunds.c.state.in_(OPEN_STATES),
-        refunds.c.next_try_at <= now,
-        is_free,
-    )
-    values = {
-        "state": RefundState.SENT.value,
-        "claimed_until": now + LEASE,
-        "num_tries": refunds.c.num_tries + 1,
-    }
-    if conn.execute(mine.values(values)).rowcount == 0:
-        return None
-    return get_refund(conn, refund_id)
-
-
-def postpone_refund(conn: Connection, refund_id: str, problem: str, now: datetime) -> None:
-    """Let go of a claimed refund and come back to it: after 30 seconds, a minute, two, …, at most
-    an hour."""
-    found = get_refund(conn, refund_id)
-    wait = min(FIRST_WAIT * 2 ** min(max(found.num_tries - 1, 0), 10), LONGEST_WAIT)
-    values = {"problem": _short(problem), "next_try_at": now + wait, "claimed_until": None}
-    mine = update(refunds).where(refunds.c.id == refund_id, refunds.c.state.in_(OPEN_STATES))
-    conn.execute(mine.values(values))
-
-
-def try_soon(conn: Connection, refund_id: str, now: datetime) -> Refund:
-    """Do not wait for the next try. InvalidRequestError when it has ended."""
-    mine = update(refunds).where(refunds.c.id == refund_id, refunds.c.state.in_(OPEN_STATES))
-    if conn.execute(mine.values(next_try_at=now)).rowcount == 0:
-        get_refund(conn, refund_id)
-        raise InvalidRequestError(OVER_ALREADY)
-    return get_refund(conn, refund_id)
-
-
 def attach_ticket(conn: Connection, made: Sequence[Refund], ticket_id: str) -> None:
     """The ticket in which these are talked about."""
     mine = update(refunds).where(refunds.c.id.in_([each.id for each in made]))
@@ -312,61 +268,33 @@ def attach_ticket(conn: Connection, made: Sequence[Refund], ticket_id: str) -> N
 
 def get_refund(conn: Connection, refund_id: str) -> Refund:
     """NotFoundError when there is none."""
-    row = conn.execute(_SELECT.where(refunds.c.id == refund_id)).one_or_none()
+    row = conn.execute(REFUND_ROWS.where(refunds.c.id == refund_id)).one_or_none()
     if row is None:
         raise NotFoundError(f"there is no refund {refund_id}")
-    return _refund_from_row(row)
+    return refund_from_row(row)
 
 
 def find_refund(conn: Connection, refund_id: str) -> Refund | None:
-    row = conn.execute(_SELECT.where(refunds.c.id == refund_id)).one_or_none()
-    return None if row is None else _refund_from_row(row)
+    row = conn.execute(REFUND_ROWS.where(refunds.c.id == refund_id)).one_or_none()
+    return None if row is None else refund_from_row(row)
 
 
 def lock_refund(conn: Connection, refund_id: str) -> Refund:
     """Read it for a change, its top-up locked before it. NotFoundError when there is none."""
     lock_top_up(conn, get_refund(conn, refund_id).top_up_id)
-    query = _SELECT.where(refunds.c.id == refund_id).with_for_update()
-    return _refund_from_row(conn.execute(query).one())
-
-
-def due_refunds(
-    conn: Connection, sources: frozenset[TopUpSource], now: datetime, *, limit: int = 100
-) -> list[str]:
-    """Refunds that somebody has to talk to their provider about, longest due first."""
-    query = select(refunds.c.id).where(
-        refunds.c.state.in_(OPEN_STATES),
-        refunds.c.source.in_([source.value for source in sources]),
-        refunds.c.next_try_at <= now,
-        or_(refunds.c.claimed_until.is_(None), refunds.c.claimed_until <= now),
-    )
-    return list(conn.execute(query.order_by(refunds.c.next_try_at).limit(limit)).scalars())
+    query = REFUND_ROWS.where(refunds.c.id == refund_id).with_for_update()
+    return refund_from_row(conn.execute(query).one())
 
 
 def list_refunds(
     conn: Connection, *, user_id: str | None = None, limit: int = NUM_LISTED_MAX
 ) -> list[Refund]:
     """Open ones first, then newest first; of one customer or of all."""
-    query = _SELECT if user_id is None else _SELECT.where(refunds.c.user_id == user_id)
+    query = REFUND_ROWS if user_id is None else REFUND_ROWS.where(refunds.c.user_id == user_id)
     ordered = query.order_by(
         refunds.c.resolved_at.is_not(None), refunds.c.asked_at.desc(), refunds.c.id
     )
-    return [
-        _refund_from_row(row) for row in conn.execute(ordered.limit(min(limit, NUM_LISTED_MAX)))
-    ]
-
-
-def untold_refunds(conn: Connection, *, limit: int = 100) -> list[Refund]:
-    """Ended ones whose customer has not been written to yet."""
-    query = _SELECT.where(refunds.c.resolved_at.is_not(None), refunds.c.told_at.is_(None))
-    rows = conn.execute(query.order_by(refunds.c.resolved_at, refunds.c.id).limit(limit))
-    return [_refund_from_row(row) for row in rows]
-
-
-def mark_told(conn: Connection, refund_id: str, now: datetime) -> bool:
-    """Whether it was not marked yet: whoever gets True writes the letter."""
-    mine = update(refunds).where(refunds.c.id == refund_id, refunds.c.told_at.is_(None))
-    return conn.execute(mine.values(told_at=now)).rowcount == 1
+    return [refund_from_row(row) for row in conn.execute(ordered.limit(min(limit, NUM_LISTED_MAX)))]
 
 
 def _lock_wallet(conn: Connection, request: RefundRequest) -> None:
@@ -389,11 +317,11 @@ def _lock_wallet(conn: Connection, request: RefundRequest) -> None:
 
 
 def _made_before(conn: Connection, request: RefundRequest) -> tuple[Refund, ...]:
-    query = _SELECT.where(
+    query = REFUND_ROWS.where(
         refunds.c.user_id == request.user_id,
         refunds.c.idempotency_key == request.idempotency_key,
     )
-    made = tuple(_refund_from_row(row) for row in conn.execute(query.order_by(refunds.c.id)))
+    made = tuple(refund_from_row(row) for row in conn.execute(query.order_by(refunds.c.id)))
     if made and sum(each.amount_nanos for each in made) != request.amount_nanos:
         raise InvalidRequestError(
             f"the idempotency key {request.idempotency_key!r} was used for another refund"
@@ -486,7 +414,8 @@ def _end(conn: Connection, ended: Refund, now: datetime) -> Refund:
     return replace(ended, claimed_until=None, resolved_at=now)
 
 
-def _short(problem: str) -> str:
+def short_problem(problem: str) -> str:
+    """What a column of one printable line holds of it."""
     return "".join(each for each in problem if each.isprintable())[:NOTE_LENGTH_MAX]
 
 
@@ -505,10 +434,10 @@ def open_refund_sums(conn: Connection) -> dict[tuple[str, Currency], int]:
     return sums
 
 
-_SELECT = select(*(refunds.c[name] for name in Refund.__slots__))
+REFUND_ROWS = select(*(refunds.c[name] for name in Refund.__slots__))
 
 
-def _refund_from_row(row: Row[*tuple[Any, ...]]) -> Refund:
+def refund_from_row(row: Row[*tuple[Any, ...]]) -> Refund:
     values = dict(row._mapping)
     values["source"] = TopUpSource(row.source)
     values["currency"] = Currency(row.currency)

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, and_, func, select
 
 from whalefall.base.money import MAX_AMOUNT_NANOS, Currency
+from whalefall.billing.bank_proof import check_bank_entries
 from whalefall.billing.differences import Difference
 from whalefall.billing.grants import grants
 from whalefall.billing.holds import HoldState, holds
@@ -78,6 +79,7 @@ def verify(conn: Connection) -> VerifyReport:
     - every grant is the sum of the transfers that gave it;
     - every top-up was paid by one transfer from its source, and every such transfer is a top-up;
     - every refund, chargeback and use of a code moved what it says, and nothing else did;
+    - what waits of bank statements is what lies in suspense, and every credited entry is a top-up;
     - every correction was given by a transfer that names its request, and none exceeds its charge;
     - invoices are numbered without a gap, unchanged, and no more than what was paid and used;
     - what was used equals what was earned, per request, user and currency, at the stored price;
@@ -98,6 +100,7 @@ def verify(conn: Connection) -> VerifyReport:
     differences += check_top_ups(conn)
     differences += check_refunds(conn)
     differences += check_codes(conn)
+    differences += check_bank_entries(conn)
     differences += check_invoices(conn)
     sums = _UsageSums({}, {})
     differences += _check_usage(conn, sums)

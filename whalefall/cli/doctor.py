@@ -13,9 +13,9 @@ from importlib import metadata
 import typer
 from sqlalchemy import text
 
-from whalefall.app import default_num_threads, tokenizer_path
+from whalefall.app import current_prices, default_num_threads, tokenizer_path
+from whalefall.base.clock import SystemClock
 from whalefall.base.db import Database, upgrade
-from whalefall.billing.price_book import PriceBook
 from whalefall.chat.tokenizer import Tokenizer
 from whalefall.cli.output import AsJSON, DataDir, settings_from, write_rows
 from whalefall.engine.checkpoint import describe
@@ -94,7 +94,8 @@ def _database(settings: Settings) -> str:
 
 
 def _prices(settings: Settings) -> str:
-    book = PriceBook.load()
+    with Database.open(settings.resolved_database_url) as database:
+        book = current_prices(settings, database, SystemClock()).book
     missing = {alias.priced_as or alias.name for alias in settings.aliases} - set(book.models())
     if missing:
         raise ValueError(f"no price for {', '.join(sorted(missing))}")

@@ -8,6 +8,7 @@ import typer
 
 from whalefall.base.errors import PlatformError
 from whalefall.cli import (
+    bank,
     bench,
     codes,
     db,
@@ -17,10 +18,12 @@ from whalefall.cli import (
     model,
     money,
     prices,
+    reconcile,
     serve,
     tokens,
     usage,
     users,
+    verification,
 )
 
 app = typer.Typer(
@@ -31,15 +34,18 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command()(serve.serve)
+users.app.add_typer(verification.app, name="verification")
 app.add_typer(users.app, name="users")
 app.add_typer(keys.app, name="keys")
 app.command()(money.grant)
 app.command("top-up")(money.top_up)
 app.add_typer(codes.app, name="codes")
 app.command()(tokens.tokens)
+app.add_typer(bank.app, name="bank")
 app.add_typer(prices.app, name="prices")
 app.add_typer(usage.app, name="usage")
 app.add_typer(ledger.app, name="ledger")
+app.command()(reconcile.reconcile)
 app.add_typer(model.app, name="model")
 app.add_typer(bench.app, name="bench")
 app.add_typer(db.app, name="db")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 import uvicorn
@@ -160,8 +161,9 @@ def refuse_exposure(settings: Settings) -> None:
 
 def refuse_sandbox(settings: Settings) -> None:
     """Ends the command where make-believe money could be taken for real money."""
-    if not is_loopback(settings.host):
-        fail(f"--sandbox-payments is for this machine alone, not for {settings.host}")
+    for host in (settings.host, urlsplit(base_url(settings)).hostname or ""):
+        if not is_loopback(host):
+            fail(f"--sandbox-payments is for this machine alone, not for {host}")
     if settings.port == 0:
         fail("--sandbox-payments needs a port that is known beforehand; give --port")
 

@@ -9,14 +9,27 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from whalefall.base.errors import NotFoundError
 from whalefall.console.context import Console, ConsoleContext, build_console
 from whalefall.console.notices import notice_routes
-from whalefall.console.operator import codes, models, overview, records, rerating, users
+from whalefall.console.operator import (
+    codes,
+    ledger,
+    models,
+    overview,
+    payments,
+    prices,
+    reconciliation,
+    records,
+    rerating,
+    transfers,
+    users,
+    verifications,
+)
 from whalefall.console.operator import invoices as operator_invoices
 from whalefall.console.operator import refunds as operator_refunds
 from whalefall.console.pages import (
     agreements,
     announcements,
     api_keys,
-    billing,
+    bank_transfer,
     chat,
     guides,
     home,
@@ -32,8 +45,10 @@ from whalefall.console.pages import (
     sign_up,
     status,
     tickets,
+    top_up,
     transactions,
     usage,
+    verification,
 )
 from whalefall.console.routing import (
     Action,
@@ -90,9 +105,11 @@ def all_views() -> tuple[View, ...]:
         *second_factor.VIEWS,
         *usage.VIEWS,
         *api_keys.VIEWS,
-        *billing.VIEWS,
+        *top_up.VIEWS,
+        *payments.VIEWS,
         *pricing.VIEWS,
         *profile.VIEWS,
+        *verification.VIEWS,
         *chat.VIEWS,
         *playground.VIEWS,
         *tickets.VIEWS,
@@ -101,11 +118,17 @@ def all_views() -> tuple[View, ...]:
         *overview.VIEWS,
         *models.VIEWS,
         *users.VIEWS,
+        *verifications.VIEWS,
+        *ledger.VIEWS,
+        *reconciliation.VIEWS,
         *records.VIEWS,
+        *prices.VIEWS,
         *rerating.VIEWS,
         *codes.VIEWS,
         *refunds.VIEWS,
         *operator_refunds.VIEWS,
+        *bank_transfer.VIEWS,
+        *transfers.VIEWS,
         *transactions.VIEWS,
         *invoices.VIEWS,
         *operator_invoices.VIEWS,
@@ -123,15 +146,22 @@ def all_actions() -> tuple[Action, ...]:
         *api_keys.ACTIONS,
         *pricing.ACTIONS,
         *profile.ACTIONS,
+        *verification.ACTIONS,
         *chat.ACTIONS,
         *tickets.ACTIONS,
         *announcements.ACTIONS,
         *users.ACTIONS,
+        *verifications.ACTIONS,
+        *prices.ACTIONS,
+        *reconciliation.ACTIONS,
         *rerating.ACTIONS,
+        *top_up.ACTIONS,
+        *payments.ACTIONS,
         *redeem.ACTIONS,
         *codes.ACTIONS,
         *refunds.ACTIONS,
         *operator_refunds.ACTIONS,
+        *transfers.ACTIONS,
         *invoices.ACTIONS,
         *operator_invoices.ACTIONS,
     )
@@ -140,6 +170,7 @@ def all_actions() -> tuple[Action, ...]:
 def all_downloads() -> tuple[Download, ...]:
     return (
         *usage.DOWNLOADS,
+        *verifications.DOWNLOADS,
         *transactions.DOWNLOADS,
         *invoices.DOWNLOADS,
         *agreements.DOWNLOADS,

@@ -6,9 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from whalefall.accounts.identity_checks import IdentityChecker, OperatorDecides
+from whalefall.accounts.identity_vault import IdentityVault
 from whalefall.accounts.signup import EmailDomainRule
 from whalefall.base.clock import Clock
 from whalefall.base.db import Database
+from whalefall.billing.current_prices import CurrentPrices
 from whalefall.billing.invoice_content import Seller
 from whalefall.billing.overview import DayTotalsCache
 from whalefall.billing.payments.base import PaymentProvider
@@ -16,6 +19,7 @@ from whalefall.billing.price_book import PriceBook
 from whalefall.billing.return_events import APPLIERS
 from whalefall.billing.sign_up_grants import NO_SIGN_UP_GRANT, SignUpGrantRule
 from whalefall.billing.top_ups import TopUpSource
+from whalefall.billing.virtual_accounts import BankAccount
 from whalefall.billing.working_days import WorkingDays, load_calendar
 from whalefall.console.assets import Assets
 from whalefall.console.cashier import Cashier
@@ -38,11 +42,14 @@ async def nothing_to_tell() -> None:
 class ConsoleContext:
     database: Database
     clock: Clock
-    price_book: PriceBook
+    prices: CurrentPrices
     platform: Platform
     base_url: str
     """How people reach this server, e.g. `http://127.0.0.1:8000`. Behind https, cookies are
     marked Secure."""
+    identity_vault: IdentityVault
+    """Seals what people are verified by."""
+    identity_checker: IdentityChecker = field(default_factory=OperatorDecides)
     email_domains: EmailDomainRule = field(default_factory=EmailDomainRule)
     sign_up_grant: SignUpGrantRule = NO_SIGN_UP_GRANT
     service_email: str = "service@localhost"
@@ -58,6 +65,8 @@ class ConsoleContext:
     sandbox_url: str = ""
     """Where the sandbox that plays the providers shows itself; pages say then that no money is
     real. Empty without one."""
+    bank_account: BankAccount | None = None
+    """Where bank transfers arrive; None: they are not offered."""
     seller: Seller = field(default_factory=Seller)
     """The company that issues invoices; without a name none are issued."""
     working_days: WorkingDays = field(default_factory=lambda: WorkingDays(load_calendar("cn")))
@@ -67,6 +76,10 @@ class ConsoleContext:
     serving_limits: ServingLimits | None = None
     limits_changed: Callable[[], Awaitable[None]] = nothing_to_tell
     """Called when an account's limits were set, so that they are in force at once."""
+
+    @property
+    def price_book(self) -> PriceBook:
+        return self.prices.book
 
     @property
     def is_https(self) -> bool:

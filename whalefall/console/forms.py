@@ -16,6 +16,7 @@ from whalefall.base.errors import (
     UnsupportedMediaTypeError,
 )
 from whalefall.console.language import mark
+from whalefall.console.uploads import UNREADABLE, Form, form_from_multipart
 
 BODY_BYTES_MAX = 512 * 1024
 NUM_FIELDS_MAX = 100
@@ -39,14 +40,14 @@ class RefusedError(InvalidRequestError):
         self.values = values
 
 
-async def read_body(request: Request) -> bytes:
+async def read_body(request: Request, bytes_max: int = BODY_BYTES_MAX) -> bytes:
     """BodyTooLargeError beyond the limit, announced or not."""
     chunks: list[bytes] = []
     size = 0
     try:
         async for chunk in request.stream():
             size += len(chunk)
-            if size > BODY_BYTES_MAX:
+            if size > bytes_max:
                 raise BodyTooLargeError(mark("That is too much text at once."))
             chunks.append(chunk)
     except ClientDisconnect:
@@ -54,9 +55,12 @@ async def read_body(request: Request) -> bytes:
     return b"".join(chunks)
 
 
-async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a posted form; the last of a repeated one. Empty ones are left out: in a form,
-    empty means not given."""
+async def read_form(request: Request, upload_bytes_max: int = 0) -> Form:
+    """What a browser posted. Files are read only where an action takes some."""
+    if upload_bytes_max and _has_type(request, "multipart/form-data"):
+        body = await read_body(request, BODY_BYTES_MAX + upload_bytes_max)
+        form = form_from_multipart(body, request.headers["content-type"])
+        return Form({name: _newlines(text) for name, text in form.texts.items()}, form.files)
     if not _has_type(request, "application/x-www-form-urlencoded"):
         raise UnsupportedMediaTypeError(mark("Send the form as a browser does."))
     body = await read_body(request)
@@ -65,15 +69,16 @@ async def read_form(request: Request) -> dict[str, str]:
             body.decode("utf-8"), encoding="utf-8", errors="strict", max_num_fields=NUM_FIELDS_MAX
         )
     except ValueError:
-        raise MalformedBodyError(mark("The form could not be read.")) from None
-    return {name: _newlines(value) for name, value in pairs}
+        raise MalformedBodyError(UNREADABLE) from None
+    return Form({name: _newlines(value) for name, value in pairs})
 
 
-async def read_json(request: Request) -> dict[str, Any]:
-    """A JSON object. The content type is demanded: no plain form of another site can send it."""
+async def read_json(request: Request, upload_bytes_max: int = 0) -> dict[str, Any]:
+    """A JSON object, its files in base64. The content type is demanded: no plain form of another
+    site can send it."""
     if not _has_type(request, "application/json"):
         raise UnsupportedMediaTypeError("send application/json")
-    body = await read_body(request)
+    body = await read_body(request, BODY_BYTES_MAX + upload_bytes_max * 4 // 3)
     try:
         value = msgspec.json.decode(body or b"{}")
     except (msgspec.DecodeError, RecursionError):

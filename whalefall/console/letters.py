@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from whalefall.accounts.signup import CODE_LIFETIME
 from whalefall.base.mail import ATTACHMENT_BYTES_MAX, Attachment, Letter
 from whalefall.billing.invoice_content import InvoiceKind
@@ -69,6 +71,17 @@ def ticket_letter(catalog: Catalog, email: str, subject: str, text: str) -> Lett
     return Letter(email, head % {"subject": subject}, text)
 
 
+def bank_transfer_letter(catalog: Catalog, email: str, amount: str, payer: str) -> Letter:
+    text = catalog.gettext(
+        mark(
+            "Your bank transfer of %(amount)s from %(payer)s has arrived and is part of your "
+            "topped-up balance now."
+        )
+    )
+    subject = catalog.gettext(mark("Your bank transfer has arrived"))
+    return Letter(email, subject, text % {"amount": amount, "payer": payer})
+
+
 def low_balance_letter(catalog: Catalog, email: str, left: str, threshold: str) -> Letter:
     text = catalog.gettext(
         mark(
@@ -103,6 +116,28 @@ def refund_failed_letter(catalog: Catalog, email: str, amount: str) -> Letter:
     return Letter(email, subject, text % {"amount": amount})
 
 
+def verification_approved_letter(catalog: Catalog, email: str, name: str) -> Letter:
+    text = catalog.gettext(
+        mark(
+            "Your account is verified now. It belongs to: %(name)s.\n\n"
+            "If that is not you, write to the operator of this platform at once."
+        )
+    )
+    subject = catalog.gettext(mark("Your Whalefall account is verified"))
+    return Letter(email, subject, text % {"name": name})
+
+
+def verification_rejected_letter(catalog: Catalog, email: str, reason: str) -> Letter:
+    text = catalog.gettext(
+        mark(
+            "Your account could not be verified. The reason given is: %(reason)s\n\n"
+            "You can enter your details again on the verification page."
+        )
+    )
+    subject = catalog.gettext(mark("Your Whalefall account could not be verified"))
+    return Letter(email, subject, text % {"reason": reason})
+
+
 def invoice_letter(catalog: Catalog, email: str, made: Invoice, paper: bytes) -> Letter:
     """With the paper attached, unless it is too large for a letter."""
     is_invoice = made.kind is InvoiceKind.INVOICE
@@ -126,3 +161,18 @@ def invoice_refused_letter(catalog: Catalog, email: str, amount: str, reason: st
     )
     subject = catalog.gettext(mark("Your request for an invoice was refused"))
     return Letter(email, subject, text % {"amount": amount, "reason": reason})
+
+
+def reconciliation_letter(
+    catalog: Catalog, email: str, day: str, num_differences: int, lines: Sequence[str]
+) -> Letter:
+    """`lines` are the first few, each with what was expected and what was found."""
+    text = catalog.gettext(
+        mark(
+            "The books of %(day)s do not agree: %(count)s differences. Look at the operator's "
+            "reconciliation page. The first of them, expected / found:"
+        )
+    )
+    subject = catalog.gettext(mark("Whalefall: the books of %(day)s do not agree"))
+    told = text % {"day": day, "count": num_differences}
+    return Letter(email, subject % {"day": day}, "\n\n".join([told, *lines]))

@@ -14,7 +14,7 @@ from whalefall.base.db import Database
 from whalefall.base.errors import PlatformError
 from whalefall.billing.checkouts import OpenCheckout, due_checkouts, find_checkout, note_query
 from whalefall.billing.payment_events import Appliers, apply_waiting_events
-from whalefall.billing.top_ups import TopUpState, due_top_ups, get_top_up
+from whalefall.billing.top_ups import TopUpState, close_top_up, due_top_ups, get_top_up
 from whalefall.console.cashier import FIRST_QUERY_AFTER, Cashier, Order
 
 log = structlog.get_logger()
@@ -67,15 +67,30 @@ class PaymentChores:
         await self._database.write(note_query, top_up.id, later, problem)
 
     async def _end(self, order: Order) -> None:
-        """One whose provider does not answer stays open, and is tried again."""
+        """One whose provider does not answer stays open, and is tried again for a day."""
+        now, top_up = self._clock.now(), order.top_up
+        if now > top_up.created_at + ASKED_AT_MOST:
+            await self._database.write(close_top_up, top_up.id, TopUpState.EXPIRED)
+            return
         try:
             await self._cashier.end_order(order)
         except PlatformError as error:
-            log.warning("order_not_ended", top_up=order.top_up.id, error=error.message)
+            log.warning("order_not_ended", top_up=top_up.id, error=error.message)
+            later = now + QUERY_AFTER_MAX
+            await self._database.write(note_query, top_up.id, later, error.message)
 
 
 def _due_orders(conn: Connection, now: datetime) -> list[Order]:
-    return [Order(each, find_checkout(conn, each.id)) for each in due_top_ups(conn, now)]
+    """Without those whose provider did not answer lately: they wait for their next query."""
+    orders = [Order(each, find_checkout(conn, each.id)) for each in due_top_ups(conn, now)]
+    return [order for order in orders if not _is_put_off(order, now)]
+
+
+def _is_put_off(order: Order, now: datetime) -> bool:
+    checkout = order.checkout
+    if checkout is None or not checkout.problem or checkout.query_at is None:
+        return False
+    return checkout.query_at > now
 
 
 def _pause(num_queries: int) -> timedelta:

@@ -30,19 +30,23 @@ from whalefall.billing.payments.base import (
     RefundOrder,
 )
 from whalefall.billing.payments.base import RefundState as AnswerState
-from whalefall.billing.refunds import (
+from whalefall.billing.refund_queue import (
     BEING_SENT,
-    Refund,
-    RefundState,
     claim_refund,
-    confirm_refund,
     due_refunds,
-    fail_refund,
-    get_refund,
     mark_told,
+    note_taken,
     postpone_refund,
     try_soon,
     untold_refunds,
+)
+from whalefall.billing.refunds import (
+    Refund,
+    RefundState,
+    confirm_refund,
+    fail_refund,
+    get_refund,
+    lock_refund,
 )
 from whalefall.billing.top_ups import TopUp, TopUpSource, get_top_up
 from whalefall.console.language import Catalog, Language
@@ -108,9 +112,9 @@ async def give_up(
     database: Database, providers: Providers, refund_id: str, now: datetime
 ) -> Refund:
     """End a refund that does not get on: ask its provider one last time, and return the money to
-    the balance only if the provider never heard of it or refused it. A refund that the provider has
-    under way stays. InvalidRequestError while somebody talks about it, ProviderError when the
-    provider cannot be asked."""
+    the balance only if the provider refused it, or never took it and does not know it. One that
+    the provider has under way stays. InvalidRequestError while somebody talks about it,
+    ProviderError when the provider cannot be asked."""
     claimed = await database.write(_claim_now, refund_id, now)
     if claimed is None:
         raise InvalidRequestError(BEING_SENT)
@@ -123,8 +127,11 @@ async def give_up(
     except ProviderError as error:
         await database.write(_put_off, refund_id, error.message, now)
         raise
+    if answer is None and found.provider_reference:
+        # It took the refund once: that it does not know it now proves nothing.
+        answer = RefundAnswer(AnswerState.PENDING)
     if answer is None:
-        return await database.write(fail_refund, refund_id, "given up by an operator", now)
+        answer = RefundAnswer(AnswerState.FAILED, reason="given up by an operator")
     return await database.write(record_answer, refund_id, answer, now)
 
 
@@ -140,12 +147,18 @@ def order_of(found: Refund, top_up: TopUp) -> RefundOrder:
 
 
 def record_answer(conn: Connection, refund_id: str, answer: RefundAnswer, now: datetime) -> Refund:
+    """What the provider answered to us. It may have told the end in a notice meanwhile; then that
+    stands, for only a notice takes back an end."""
+    found = lock_refund(conn, refund_id)
+    if not found.is_open and answer.state is not AnswerState.DONE:
+        return found
     match answer.state:
         case AnswerState.DONE:
             return confirm_refund(conn, refund_id, answer.reference, now)
         case AnswerState.FAILED:
             return fail_refund(conn, refund_id, answer.reason, now)
         case AnswerState.PENDING:
+            note_taken(conn, refund_id, answer.reference)
             return _put_off(conn, refund_id, "", now)
 
 

@@ -35,12 +35,18 @@ OPERATOR_LINKS = (
     ("/operator/tickets", mark("All tickets")),
     ("/operator/models", mark("Models")),
     ("/operator/announcements", mark("Announcements")),
+    ("/operator/prices", mark("Prices")),
     ("/operator/rerating", mark("Re-rating")),
     ("/operator/outbox", mark("Outbox")),
     ("/operator/audit", mark("Audit log")),
     ("/operator/codes", mark("Codes")),
     ("/operator/refunds", mark("Refunds")),
+    ("/operator/transfers", mark("Bank transfers")),
+    ("/operator/payments", mark("Online payments")),
+    ("/operator/verifications", mark("Verifications")),
     ("/operator/invoices", mark("Invoices of all")),
+    ("/operator/ledger", mark("Ledger")),
+    ("/operator/reconciliation", mark("Reconciliation")),
 )
 SYMBOLS = {Currency.CNY: "¥", Currency.USD: "$"}
 
@@ -94,6 +100,7 @@ def _environment(catalog: Catalog, assets: Assets, markdown: MarkdownRenderer) -
         money=money,
         amount=amount,
         symbol=symbol,
+        figure=text_from_micros,
         plain=plain,
         count=count,
         share=share,

@@ -44,7 +44,7 @@ from whalefall.console.session import (
 log = structlog.get_logger()
 
 API_PREFIX = "/console/api"
-SECRET_FIELDS = frozenset({"password", "new_password", "code", CSRF_FIELD})
+SECRET_FIELDS = frozenset({"password", "new_password", "code", "id_number", CSRF_FIELD})
 """Never sent back into a form that is shown again."""
 NOTICES = {
     "key_revoked": mark("API key revoked."),
@@ -66,16 +66,25 @@ NOTICES = {
     "conversation_renamed": mark("The conversation has a new title."),
     "announced": mark("The announcement is published."),
     "withdrawn": mark("The announcement is withdrawn."),
+    "price_announced": mark("The price is announced."),
+    "price_withdrawn": mark("The price is withdrawn and will not be in force."),
     "limits_set": mark("The limits are in force."),
     "code_redeemed": mark("The code is redeemed: its amount is part of your granted balance."),
     "refund_asked": mark("Your refund is on its way. We write when it is done."),
     "refund_ticket": mark("Your refund is noted, and a ticket is open for it."),
     "codes_revoked": mark("The codes are withdrawn. What they gave stays."),
+    "event_settled": mark("The notice is noted as looked after."),
+    "verification_submitted": mark("Your details have been received. You will get a letter."),
+    "verification_approved": mark("The verification has been approved."),
+    "verification_rejected": mark("The verification has been rejected."),
+    "attributed": mark("The payment has been credited."),
+    "returned": mark("The payment is noted as sent back."),
     "invoice_asked": mark("Your request for an invoice has been taken down."),
     "invoice_withdrawn": mark("Your request has been withdrawn."),
     "invoice_issued": mark("The invoice has been issued and is sent by e-mail."),
     "invoice_refused": mark("The request has been refused."),
     "invoice_credited": mark("The credit note has been issued and is sent by e-mail."),
+    "reconciled": mark("All books have been compared."),
 }
 
 Load = Callable[[Visit, Any], Awaitable[Any]]
@@ -108,6 +117,8 @@ class Action:
     """What was typed stays in the form beside the result."""
     is_call_only: bool = False
     """There is no form for it: a script on the page makes the JSON call."""
+    upload_bytes_max: int = 0
+    """How large the files may be that its form sends; 0: it takes none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,10 +181,11 @@ def action_routes(console: Console, action: Action) -> list[Route]:
             return turned_away(visit)
         typed: dict[str, str] = {}
         try:
-            typed = await read_form(request)
+            form = await read_form(request, action.upload_bytes_max)
+            typed = form.texts
             check_form_origin(visit, typed.get(CSRF_FIELD, ""))
             given = {name: value for name, value in typed.items() if value}
-            merged = {**given, **request.path_params}
+            merged = {**given, **form.files, **request.path_params}
             result = await action.run(visit, fields_from(merged, action.fields, is_strict=False))
         except NotFoundError as error:
             return error_page(visit, error)
@@ -189,7 +201,8 @@ def action_routes(console: Console, action: Action) -> list[Route]:
             check_origin(visit)
             if visit.user is not None and not visit.is_bearer:
                 check_form_origin(visit, request.headers.get(CSRF_HEADER, ""))
-            merged = {**await read_json(request), **request.path_params}
+            given = await read_json(request, action.upload_bytes_max)
+            merged = {**given, **request.path_params}
             result = await action.run(visit, fields_from(merged, action.fields, is_strict=True))
         except PlatformError as error:
             return _failure(visit, error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 
 import httpx
@@ -31,31 +31,44 @@ class Courier:
     def __init__(self, delays_seconds: Sequence[float] = DELAYS_SECONDS) -> None:
         self._delays_seconds = delays_seconds
         self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: set[asyncio.Task[None]] = set()
+        self._hurry = asyncio.Event()
         self.num_taken = 0
         self.num_refused = 0
         """Tries that were not answered as documented."""
 
     def send(self, write: Callable[[], Notice], is_taken: Callable[[NoticeReply], bool]) -> None:
         """`write` is asked for every try anew: each is signed at its own time."""
-        self._run(self._deliver(write, is_taken))
+        self._run(self._deliver(write, is_taken), self._tasks)
 
     def later(self, seconds: float, act: Callable[[], None]) -> None:
-        self._run(self._act_later(seconds, act))
+        """In a while, or as soon as somebody calls `hurry`; with no seconds right after this."""
+        if seconds:
+            self._run(self._act_later(seconds, act), self._waiting)
+        else:
+            asyncio.get_running_loop().call_soon(act)
+
+    def hurry(self) -> None:
+        """What was to happen later happens now."""
+        self._hurry.set()
+        self._hurry = asyncio.Event()
 
     async def settled(self) -> None:
-        """Until nothing is under way any more."""
+        """Until no notice is under way any more."""
+        await asyncio.sleep(0)
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def close(self) -> None:
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._waiting]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _run(self, work: asyncio.coroutines.Coroutine[None, None, None]) -> None:
+    def _run(self, work: Coroutine[None, None, None], tasks: set[asyncio.Task[None]]) -> None:
         task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
     async def _deliver(
         self, write: Callable[[], Notice], is_taken: Callable[[NoticeReply], bool]
@@ -69,7 +82,8 @@ class Courier:
                 self.num_refused += 1
 
     async def _act_later(self, seconds: float, act: Callable[[], None]) -> None:
-        await asyncio.sleep(seconds)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._hurry.wait(), seconds)
         act()
 
 

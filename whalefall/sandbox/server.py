@@ -19,7 +19,7 @@ from starlette.routing import Route
 from typing_extensions import override
 
 from whalefall.base.clock import Clock
-from whalefall.sandbox.alipay import AlipaySandbox
+from whalefall.sandbox.alipay import AlipayParty, AlipaySandbox
 from whalefall.sandbox.courier import DELAYS_SECONDS, Courier
 from whalefall.sandbox.merchants import (
     AlipayMerchant,
@@ -30,7 +30,7 @@ from whalefall.sandbox.merchants import (
 from whalefall.sandbox.pages import Button, render_page
 from whalefall.sandbox.refund_course import RefundCourse
 from whalefall.sandbox.stripe import StripeParty, StripeSandbox, new_stripe
-from whalefall.sandbox.wechatpay import WechatPaySandbox
+from whalefall.sandbox.wechatpay import WechatPayParty, WechatPaySandbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +46,34 @@ class Sandbox:
     stripe_party: StripeParty
 
 
+@dataclass(frozen=True, slots=True)
+class SandboxKeys:
+    """The provider's half and the merchant's, of those who sign with key pairs."""
+
+    alipay: tuple[AlipayParty, AlipayMerchant]
+    wechatpay: tuple[WechatPayParty, WechatPayMerchant]
+
+
+def new_keys() -> SandboxKeys:
+    return SandboxKeys(new_alipay(), new_wechatpay())
+
+
 @contextlib.asynccontextmanager
 async def open_sandbox(
     platform_url: str,
     clock: Clock,
     delays_seconds: Sequence[float] = DELAYS_SECONDS,
     late_seconds: float = 15.0,
+    keys: SandboxKeys | None = None,
 ) -> AsyncIterator[Sandbox]:
-    """`platform_url` is where webhooks go that a provider is told of in its dashboard."""
+    """`platform_url` is where webhooks go that a provider is told of in its dashboard. `keys` are
+    for those who open many, because making them takes a while."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         courier = Courier(delays_seconds)
-        sandbox = _sandbox(url, platform_url, clock, courier, late_seconds)
+        sandbox = _sandbox(url, platform_url, clock, courier, late_seconds, keys or new_keys())
         config = uvicorn.Config(
             _application(sandbox), log_config=None, lifespan="off", timeout_graceful_shutdown=1
         )
@@ -83,10 +97,15 @@ class _QuietServer(uvicorn.Server):
 
 
 def _sandbox(
-    url: str, platform_url: str, clock: Clock, courier: Courier, late_seconds: float
+    url: str,
+    platform_url: str,
+    clock: Clock,
+    courier: Courier,
+    late_seconds: float,
+    keys: SandboxKeys,
 ) -> Sandbox:
-    alipay, alipay_merchant = new_alipay()
-    wechatpay, wechatpay_merchant = new_wechatpay()
+    alipay, alipay_merchant = keys.alipay
+    wechatpay, wechatpay_merchant = keys.wechatpay
     stripe = new_stripe(f"{platform_url}/payments/stripe/notify")
     return Sandbox(
         url=url,

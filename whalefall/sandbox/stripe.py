@@ -111,7 +111,9 @@ class StripeSandbox:
             case "GET", ["refunds"]:
                 intent = fields.get("payment_intent")
                 made = self.books.refunds.values()
-                return _list([each for each in made if each["payment_intent"] == intent])
+                return _list(
+                    [each for each in made if each["payment_intent"] == intent], "/v1/refunds"
+                )
             case "GET", ["balance_transactions"]:
                 return self._movements(fields)
         raise StripeRefusal("Unrecognized request URL.")
@@ -137,7 +139,7 @@ class StripeSandbox:
         if last:
             found = found[1 + [each["id"] for each in found].index(last) :]
         limit = int(fields.get("limit", 10))
-        return _list(found[:limit], has_more=len(found) > limit)
+        return _list(found[:limit], "/v1/balance_transactions", has_more=len(found) > limit)
 
     async def _page(self, request: Request) -> Response:
         try:
@@ -236,8 +238,9 @@ def _nested(pairs: list[tuple[str, str]]) -> dict[str, Any]:
     return found
 
 
-def _list(found: list[JsonObject], *, has_more: bool = False) -> JsonObject:
-    return {"object": "list", "data": found, "has_more": has_more, "url": "/v1/list"}
+def _list(found: list[JsonObject], url: str, *, has_more: bool = False) -> JsonObject:
+    """`url` is where the library goes for the next page."""
+    return {"object": "list", "data": found, "has_more": has_more, "url": url}
 
 
 def _error(message: str, code: str, param: str, status: int) -> Response:

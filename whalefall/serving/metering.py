@@ -20,8 +20,8 @@ from whalefall.base.errors import InsufficientBalanceError
 from whalefall.base.money import Currency
 from whalefall.billing import ledger
 from whalefall.billing import usage as billing_usage
+from whalefall.billing.current_prices import CurrentPrices
 from whalefall.billing.key_budgets import KeyOfUser, lock_budget
-from whalefall.billing.price_book import PriceBook
 from whalefall.billing.pricing import (
     Price,
     TokenCounts,
@@ -95,7 +95,7 @@ class OpenHold:
 
 class Meter:
     def __init__(
-        self, database: Database, prices: PriceBook, clock: Clock, instance_id: str
+        self, database: Database, prices: CurrentPrices, clock: Clock, instance_id: str
     ) -> None:
         self._database = database
         self._prices = prices
@@ -137,8 +137,9 @@ class Meter:
     ) -> OpenHold:
         now = self._clock.now()
         budget = self._budget(conn, caller, now)
+        book = self._prices.for_charging(conn, now)
         for currency in self._wallets(conn, caller, now):
-            price = self._prices.price_at(route.priced_as, currency, now)
+            price = book.price_at(route.priced_as, currency, now)
             minimum = minimum_nanos(price, num_prompt_tokens)
             wanted = worst_case_nanos(price, num_prompt_tokens, max_tokens)
             if budget is not None:

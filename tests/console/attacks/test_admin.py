@@ -6,13 +6,20 @@ from pathlib import Path
 
 import pytest
 import typer
+from msgspec import structs
 
 from tests.support.browser import PASSWORD_HASH
 from tests.support.fake_clock import FakeClock
 from whalefall.accounts.signup import set_own_password
 from whalefall.accounts.users import create_user, find_user
 from whalefall.base.db import Database
-from whalefall.cli.serve import ADMIN_EMAIL, first_start, is_loopback, refuse_exposure
+from whalefall.cli.serve import (
+    ADMIN_EMAIL,
+    first_start,
+    is_loopback,
+    refuse_exposure,
+    refuse_sandbox,
+)
 from whalefall.settings import Settings
 
 
@@ -71,3 +78,12 @@ def test_a_second_start_makes_nobody(database: Database, clock: FakeClock) -> No
     database.run(create_user, email="ann@example.org", now=clock.now())
     assert database.run(first_start, clock) is None
     assert database.run(find_user, ADMIN_EMAIL) is None
+
+
+def test_make_believe_payments_are_for_this_machine_alone(tmp_path: Path) -> None:
+    here = settings_for("127.0.0.1", "sqlite:///unused.db", tmp_path)
+    refuse_sandbox(here)
+    refuse_sandbox(structs.replace(here, public_url="http://localhost:8000"))
+    for changes in ({"host": "0.0.0.0"}, {"port": 0}, {"public_url": "https://pay.example.org"}):
+        with pytest.raises(typer.Exit):
+            refuse_sandbox(structs.replace(here, **changes))

@@ -19,10 +19,12 @@ from whalefall.settings import Settings
 
 OPEN = {
     "/", "/appeal", "/appearance", "/docs", "/help", "/help/{topic}", "/news", "/openapi.json",
+    "/payments/alipay/notify", "/payments/stripe/notify", "/payments/wechatpay/notify",
     "/pricing", "/reset_password", "/reset_password/code", "/sign_in", "/sign_up",
     "/sign_up/code", "/static/{name}", "/status",
 }  # fmt: skip
-"""With what is below /console/api of the same name."""
+"""With what is below /console/api of the same name. Notices of payments are signed, and
+nobody sends any unless a provider is set up."""
 
 
 @pytest.fixture

@@ -37,8 +37,8 @@ def _read(setting: str, path: Path, parse: Callable[[str], T], forbidden: int, r
         raise KeyFileError(f"{setting}: {path} cannot be read: {error.strerror}") from None
     if status.st_mode & forbidden or status.st_uid not in (os.geteuid(), 0):
         raise KeyFileError(
-            f"{setting}: {path} is open to other users of this machine; `{remedy} {path}`, and let "
-            f"it belong to the user that runs whalefall"
+            f"{setting}: {path} is open to other users of this machine: run `{remedy} {path}`, "
+            "and let it belong to the user that runs whalefall"
         )
     try:
         text = content.decode("ascii").strip()

@@ -277,8 +277,10 @@ def _refund_answer(answer: WechatPayAnswer, order: RefundOrder) -> RefundAnswer:
     return RefundAnswer(state, answer.text("refund_id"), reason)
 
 
-def _currency(amount: Mapping[str, Any]) -> Currency:
+def _currency(amount: object) -> Currency:
     """Notices of refunds name none: they are in the currency of the payment."""
+    if not isinstance(amount, dict):
+        raise ProviderError("the amount is none")
     try:
         return Currency(amount.get("currency", "CNY"))
     except ValueError:

@@ -13,6 +13,7 @@ from whalefall.accounts.directory import num_users
 from whalefall.base.activity_log import AnswerDay, answers_between, recent_loads
 from whalefall.base.money import Currency
 from whalefall.billing.overview import DayTotal, DayTotalsCache, num_active_users
+from whalefall.billing.reconciliation import Reconciliation, alarm
 from whalefall.console.charts import Series
 from whalefall.console.operator.models import recent_slots, speeds
 from whalefall.console.pages.usage import UsageQuery, month_from
@@ -54,6 +55,8 @@ class OverviewPage:
     slots: tuple[datetime, ...]
     speeds: tuple[Series, ...]
     """Generated tokens per second over the last day, in thousandths, by model."""
+    alarm: Reconciliation | None
+    """The last reconciliation, when it found differences or is too long ago."""
 
 
 async def load_overview(visit: Visit, query: UsageQuery) -> OverviewPage:
@@ -102,6 +105,7 @@ def _overview(conn: Connection, month: Month, now: datetime, known: DayTotalsCac
         errors=errors,
         slots=slots,
         speeds=speeds(recent_loads(conn, now), slots),
+        alarm=alarm(conn, now),
     )
 
 

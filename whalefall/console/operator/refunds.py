@@ -18,6 +18,7 @@ from whalefall.billing.chargebacks import (
     lose_chargeback,
     win_chargeback,
 )
+from whalefall.billing.refund_queue import try_soon
 from whalefall.billing.refunds import (
     Refund,
     RefundState,
@@ -26,7 +27,6 @@ from whalefall.billing.refunds import (
     fail_refund,
     get_refund,
     list_refunds,
-    try_soon,
 )
 from whalefall.billing.top_ups import TopUpSource
 from whalefall.console.forms import NoFields, RefusedError

@@ -19,6 +19,7 @@ from whalefall.accounts.directory import QUERY_LENGTH_MAX, search_users
 from whalefall.accounts.logins import revoke_logins
 from whalefall.accounts.second_factor import remove_second_factor, second_factor_of
 from whalefall.accounts.users import User, get_user, reinstate_user, suspend_user
+from whalefall.accounts.verification import Identity, verified_identity
 from whalefall.base.errors import InvalidRequestError
 from whalefall.base.money import Currency, nanos_from_text
 from whalefall.billing.grants import Grant, GrantRequest, grant, list_grants
@@ -86,6 +87,7 @@ class UsersPage:
 class UserPage:
     user: User
     is_closed: bool
+    identity: Identity | None
     has_second_factor: bool
     balances: tuple[Balance, ...]
     limits: KeyLimits
@@ -155,6 +157,7 @@ def _user_page(conn: Connection, user_id: str, now: datetime) -> UserPage:
     return UserPage(
         user=user,
         is_closed=is_closed(user),
+        identity=verified_identity(conn, user_id),
         has_second_factor=second_factor_of(conn, user_id).is_on,
         balances=shown_balances(conn, user, now),
         limits=account_limits_of(conn, user_id),

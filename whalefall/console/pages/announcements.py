@@ -20,8 +20,10 @@ from whalefall.accounts.announcements import (
     withdraw,
 )
 from whalefall.accounts.audit import Actor, record_action
+from whalefall.billing.announced_prices import list_announced
 from whalefall.console.forms import NoFields
 from whalefall.console.language import Language, mark
+from whalefall.console.price_news import price_notice
 from whalefall.console.routing import Action, View
 from whalefall.console.session import Standing, Visit
 
@@ -38,6 +40,11 @@ class NewAnnouncement(msgspec.Struct, frozen=True):
     """Markdown."""
     title_zh: Title = ""
     text_zh: Text = ""
+
+
+class AnnouncementsQuery(msgspec.Struct, frozen=True):
+    price: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    """The id of an announced price, to begin the news of it."""
 
 
 class AnnouncementId(msgspec.Struct, frozen=True):
@@ -60,6 +67,8 @@ class NewsPage:
 @dataclass(frozen=True, slots=True)
 class AnnouncementsPage:
     announcements: tuple[Announcement, ...]
+    draft: Notice
+    """What the form begins with."""
 
 
 async def load_news(visit: Visit, _query: NoFields) -> NewsPage:
@@ -68,9 +77,12 @@ async def load_news(visit: Visit, _query: NoFields) -> NewsPage:
     return NewsPage(tuple(_item(each, in_chinese=in_chinese) for each in found))
 
 
-async def load_announcements(visit: Visit, _query: NoFields) -> AnnouncementsPage:
+async def load_announcements(visit: Visit, query: AnnouncementsQuery) -> AnnouncementsPage:
     found = await visit.database.read(list_announcements, with_withdrawn=True)
-    return AnnouncementsPage(tuple(found))
+    prices = await visit.database.read(list_announced) if query.price else []
+    of_price = [each for each in prices if each.id == query.price]
+    draft = price_notice(visit.console.catalogs, of_price[0]) if of_price else Notice()
+    return AnnouncementsPage(tuple(found), draft)
 
 
 async def announce(visit: Visit, fields: NewAnnouncement) -> Announcement:
@@ -110,6 +122,7 @@ ANNOUNCEMENTS = View(
     "operator/announcements.html",
     load_announcements,
     "Announcements with those withdrawn, in both languages.",
+    query=AnnouncementsQuery,
     standing=Standing.OPERATOR,
 )
 VIEWS = (NEWS, ANNOUNCEMENTS)

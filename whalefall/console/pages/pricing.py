@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import enum
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -10,7 +10,8 @@ from typing import Annotated
 import msgspec
 
 from whalefall.base.money import Currency
-from whalefall.billing.price_book import ListedPrice, NoPriceError, PriceBook
+from whalefall.billing.price_book import NoPriceError, PriceBook
+from whalefall.billing.price_timeline import PricePeriod, timelines
 from whalefall.billing.price_windows import PriceWindow
 from whalefall.billing.pricing import Price, TokenCounts, cost_nanos
 from whalefall.console.forms import RefusedError
@@ -60,11 +61,20 @@ class Hours:
     skips_holidays: bool
 
 
+class PriceState(enum.StrEnum):
+    PAST = "past"
+    NOW = "now"
+    """Of hours: that its days have come, whatever the hour is."""
+    COMING = "coming"
+
+
 @dataclass(frozen=True, slots=True)
 class HistoryLine:
     model: str
+    state: PriceState
     effective_from: datetime
     effective_to: datetime | None
+    """Its own end, or when another price goes before it."""
     window: Hours | None
     note: str
     price: Price
@@ -77,7 +87,10 @@ class PricingPage:
     """Served here, in listing order."""
     current: tuple[Price, ...]
     """What each of them costs at this moment, where a price is listed."""
+    coming: tuple[HistoryLine, ...]
+    """What is listed or announced for later, the next one first."""
     history: tuple[HistoryLine, ...]
+    """What was and is."""
     can_count: bool
     weekday_names: tuple[str, ...] = WEEKDAY_NAMES
 
@@ -97,11 +110,14 @@ async def load_pricing(visit: Visit, query: PricingQuery) -> PricingPage:
     currency = query.currency or _own_currency(visit)
     book = visit.context.price_book
     models = visit.context.platform.models(Base())
+    lines = price_lines(book, currency, visit.now)
+    coming = [line for line in lines if line.state is PriceState.COMING]
     return PricingPage(
         currency=currency,
         models=models,
         current=current_prices(book, models, currency, visit.now),
-        history=price_history(book, currency),
+        coming=tuple(sorted(coming, key=lambda line: line.effective_from)),
+        history=tuple(line for line in lines if line.state is not PriceState.COMING),
         can_count=visit.context.count_tokens is not None,
     )
 
@@ -146,10 +162,15 @@ def _own_currency(visit: Visit) -> Currency:
     return Currency.CNY if visit.language is Language.CHINESE else Currency.USD
 
 
-def price_history(book: PriceBook, currency: Currency) -> tuple[HistoryLine, ...]:
-    """Every listed price with the instant at which it ended: its own, or its successor's start."""
-    entries = [entry for entry in book.listed() if entry.price.currency is currency]
-    return tuple(_line(entry, entries) for entry in entries)
+def price_lines(book: PriceBook, currency: Currency, now: datetime) -> tuple[HistoryLine, ...]:
+    """Every price there was, is or will be, by model and then by time."""
+    return tuple(_line(period, now) for period in timelines(book, currency))
+
+
+def state_of(period: PricePeriod, now: datetime) -> PriceState:
+    if period.is_past(now):
+        return PriceState.PAST
+    return PriceState.COMING if period.is_coming(now) else PriceState.NOW
 
 
 def hours_of(window: PriceWindow) -> Hours:
@@ -164,19 +185,13 @@ def hours_of(window: PriceWindow) -> Hours:
     )
 
 
-def _line(entry: ListedPrice, entries: Sequence[ListedPrice]) -> HistoryLine:
-    successors = [
-        other.effective_from
-        for other in entries
-        if other.price.model == entry.price.model
-        and (other.window is None) == (entry.window is None)
-        and other.effective_from > entry.effective_from
-    ]
-    ends = [*successors, *([entry.effective_to] if entry.effective_to else [])]
+def _line(period: PricePeriod, now: datetime) -> HistoryLine:
+    entry = period.entry
     return HistoryLine(
         entry.price.model,
-        entry.effective_from,
-        min(ends, default=None),
+        state_of(period, now),
+        period.begins,
+        period.ends,
         None if entry.window is None else hours_of(entry.window),
         entry.note,
         entry.price,
@@ -187,7 +202,7 @@ PRICING = View(
     "/pricing",
     "pricing.html",
     load_pricing,
-    "Prices per million tokens: now, and all there have been.",
+    "Prices per million tokens: now, those to come, and all there have been.",
     query=PricingQuery,
     standing=Standing.VISITOR,
 )

@@ -16,6 +16,7 @@ from whalefall.accounts.logins import Login, list_logins, revoke_login, revoke_l
 from whalefall.accounts.profiles import Profile, get_profile, set_profile
 from whalefall.accounts.second_factor import second_factor_of
 from whalefall.accounts.users import User
+from whalefall.accounts.verification import Identity, verified_identity
 from whalefall.base.money import Currency, nanos_from_text
 from whalefall.billing.history import forfeit_balances
 from whalefall.billing.ledger import Balance
@@ -48,6 +49,7 @@ class ProfilePage:
     email: str
     currency: Currency
     created_at: datetime
+    identity: Identity | None
     has_second_factor: bool
     alert_nanos: int | None
     logins: tuple[Login, ...]
@@ -113,6 +115,7 @@ def _profile(conn: Connection, user: User, login_id: str, now: datetime) -> Prof
         email=user.email,
         currency=user.currency,
         created_at=user.created_at,
+        identity=verified_identity(conn, user.id),
         has_second_factor=second_factor_of(conn, user.id).is_on,
         alert_nanos=profile.alert_nanos,
         logins=tuple(list_logins(conn, user.id, now)),

@@ -14,8 +14,8 @@ from whalefall.accounts.throttles import Limit, may_try
 from whalefall.base.errors import RateLimitedError
 from whalefall.billing.grants import Grant
 from whalefall.billing.redemption import Redemption, redeem
-from whalefall.console.pages.billing import TOP_UP
 from whalefall.console.pages.sign_in import TOO_MANY_TRIES
+from whalefall.console.pages.top_up import TOP_UP
 from whalefall.console.routing import Action
 from whalefall.console.session import Visit
 

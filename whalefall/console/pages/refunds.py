@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -142,9 +142,14 @@ def _page(conn: Connection, user: User) -> RefundsPage:
     wallets = [_wallet(conn, user, currency) for currency in Currency]
     return RefundsPage(
         wallets=tuple(each for each in wallets if each.online or each.by_hand),
-        refunds=tuple(list_refunds(conn, user_id=user.id)),
+        refunds=tuple(map(_as_told, list_refunds(conn, user_id=user.id))),
         new_idempotency_key=secrets.token_hex(16),
     )
+
+
+def _as_told(refund: Refund) -> Refund:
+    """What a provider said went wrong is for the operator."""
+    return replace(refund, problem="")
 
 
 def _wallet(conn: Connection, user: User, currency: Currency) -> Wallet:

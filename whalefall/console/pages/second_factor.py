@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
+from markupsafe import Markup
 from sqlalchemy import Connection
 
 from whalefall.accounts.audit import Actor, record_action
@@ -26,6 +27,7 @@ from whalefall.console.forms import NoFields, RefusedError
 from whalefall.console.language import mark
 from whalefall.console.pages.passwords import check_password
 from whalefall.console.pages.sign_in import TOO_MANY_TRIES
+from whalefall.console.qr_codes import qr_code
 from whalefall.console.routing import Action, View
 from whalefall.console.session import Standing, Visit
 
@@ -49,6 +51,12 @@ class SecondFactorPage:
     secret: str | None
     """To be typed into an authenticator; only until the factor is on."""
     url: str | None
+
+    @property
+    def qr_code(self) -> Markup:
+        """The same to be scanned."""
+        assert self.url is not None
+        return qr_code(self.url)
 
 
 @dataclass(frozen=True, slots=True)
