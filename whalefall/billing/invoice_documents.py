@@ -156,7 +156,8 @@ def keep_file(conn: Connection, invoice_id: str, content: bytes, now: datetime) 
     """Whether it is new. Where there is a file already, that one stays."""
     row = {"invoice_id": invoice_id, "content": content, "digest": digest_of(content)}
     made = upsert(invoice_files).values(**row, created_at=now)
-    return conn.execute(made.on_conflict_do_nothing()).rowcount == 1
+    kept = made.on_conflict_do_nothing().returning(invoice_files.c.invoice_id)
+    return conn.execute(kept).one_or_none() is not None
 
 
 def file_of(conn: Connection, invoice_id: str) -> bytes | None:

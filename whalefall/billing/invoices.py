@@ -219,8 +219,10 @@ def issue_credit_note(conn: Connection, credit: Credit, issue: Issue) -> Invoice
         return made
     left = old.amount_nanos - credited_nanos(conn, old.id)
     amount = left if credit.amount_nanos is None else credit.amount_nanos
-    if old.kind is not InvoiceKind.INVOICE or not 0 < amount <= left:
-        raise InvalidRequestError(NOTHING_TO_CANCEL if left <= 0 else MORE_THAN_LEFT)
+    if old.kind is not InvoiceKind.INVOICE or left <= 0:
+        raise InvalidRequestError(NOTHING_TO_CANCEL)
+    if not 0 < amount <= left:
+        raise InvalidRequestError(MORE_THAN_LEFT)
     if amount % CENT_NANOS:
         raise InvalidRequestError(NOT_WHOLE_CENTS)
     return _add(conn, _credit_draft(old, amount, reason, key), issue)
