@@ -68,7 +68,8 @@ from whalefall.billing.payments.base import EventKind, ProviderEvent, RefundStat
 from whalefall.billing.price_windows import Calendar
 from whalefall.billing.provider_events import EventState, provider_events
 from whalefall.billing.redemption import Redemption, redeem
-from whalefall.billing.refunds import RefundRequest, ask_refund, list_refunds, try_soon
+from whalefall.billing.refund_queue import try_soon
+from whalefall.billing.refunds import RefundRequest, ask_refund, list_refunds
 from whalefall.billing.return_events import APPLIERS
 from whalefall.billing.top_ups import (
     Deposit,
