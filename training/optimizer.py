@@ -33,12 +33,14 @@ _TOGETHER_MAX = 12
 
 @dataclass(frozen=True)
 class OptimizerSettings:
-    matrix_learning_rate: float = 0.015
+    matrix_learning_rate: float = 0.003
+    """An orthogonal step is as large whatever the gradient's size, so with batches of a few
+    thousand tokens its noise decides (docs/log.md has what five times this rate did)."""
     matrix_momentum: float = 0.95
     matrix_weight_decay: float = 0.1
     """Keeps what a layer adds in proportion to what it is added to."""
-    table_learning_rate: float = 6e-3
-    learning_rate: float = 3e-3
+    table_learning_rate: float = 2e-3
+    learning_rate: float = 1e-3
     """Of gates."""
     vector_learning_rate: float = 3e-4
     """Of norms."""
@@ -151,8 +153,12 @@ class Optimizer:
         return {"muon": self._muon.state_dict(), "adam": self._adam.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Moments are the checkpoint's; rates are those of this run's settings."""
+        rates = [group["base_rate"] for group in self._adam.param_groups]
         self._muon.load_state_dict(state["muon"])
         self._adam.load_state_dict(state["adam"])
+        for group, rate in zip(self._adam.param_groups, rates, strict=True):
+            group["base_rate"] = rate
 
 
 def _base_rate(name: str, parameter: Tensor, settings: OptimizerSettings) -> float:

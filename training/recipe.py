@@ -79,11 +79,11 @@ class Phase:
 
 PHASES = (
     (Phase("copying", mix="copying", plan=QUICK, decay_share=0.0), 0.06),
-    (Phase("main", warmup_steps=1), 0.64),
-    (Phase("long", mix="long", plan=LONG, warmup_steps=5, decay_share=0.7, peak=0.3), 0.14),
-    (Phase("mtp", part="mtp", decay_share=0.6), 0.07),
-    (Phase("indexer", part="indexer", mix="long", plan=HALF_LONG, warmup_steps=5), 0.06),
-    (Phase("sparse", is_sparse=True, mix="long", plan=LONG, warmup_steps=2, peak=0.05), 0.03),
+    (Phase("main", warmup_steps=1), 0.65),
+    (Phase("long", mix="long", plan=LONG, warmup_steps=5, decay_share=0.7, peak=0.7), 0.15),
+    (Phase("mtp", part="mtp", decay_share=0.6), 0.05),
+    (Phase("indexer", part="indexer", mix="long", plan=HALF_LONG, warmup_steps=5), 0.05),
+    (Phase("sparse", is_sparse=True, mix="long", plan=LONG, warmup_steps=2, peak=0.2), 0.04),
 )
 """The recipe of V3.2 in small, with each phase's share of the time: dense training, with many
 drills in copying in small steps and then on everything, the context stretched, the MTP layer,

@@ -67,8 +67,7 @@ def test_address_is_gone_from_tickets_and_audit_and_ids_stay(
         assert (kept.user_id, kept.email) == (ticket.user_id, closed_email(ann.id))
         assert kept.subject == f"Refund to {closed_email(ann.id)}"
     texts = [message.text for message in database.run_read(ticket_messages_of, refund.id)]
-    assert texts[0] == "Please."
-    assert texts[1] == f"I wrote to {closed_email(ann.id)} twice."
+    assert set(texts) == {"Please.", f"I wrote to {closed_email(ann.id)} twice."}
     assert database.run_read(get_ticket, other.id) == other
     assert database.run_read(get_ticket, stranger.id) == stranger
     entries = database.run_read(list_actions)

@@ -47,3 +47,22 @@ def test_steps_reduce_a_quadratic_and_state_survives_a_reload() -> None:
     straight, reloaded = losses(40, 0), losses(15, 25)
     assert straight[-1] < straight[0]
     assert straight == reloaded
+
+
+def test_rates_after_a_reload_are_those_of_the_settings() -> None:
+    def step_of_norm(settings: OptimizerSettings, state: dict[str, object] | None) -> float:
+        scale = nn.Parameter(torch.ones(4))
+        workers = Workers(1)
+        optimizer = Optimizer([("norm.weight", scale)], settings, workers)
+        if state is not None:
+            optimizer.load_state_dict(state)
+        torch.autograd.backward(scale.sum())
+        optimizer.step(1.0)
+        states.append(optimizer.state_dict())
+        workers.close()
+        return float((1 - scale.detach()).mean())
+
+    states: list[dict[str, object]] = []
+    slow, fast = OptimizerSettings(), OptimizerSettings(vector_learning_rate=3e-2)
+    assert step_of_norm(slow, None) < 1e-3
+    assert step_of_norm(fast, states[0]) > 1e-2
