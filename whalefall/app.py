@@ -112,7 +112,6 @@ async def start_platform(
         housekeeper = Housekeeper(database, meter, authenticator, journal_directory, clock)
         await housekeeper.round()
         _run_beside(stack, housekeeper.run())
-        check_prices(settings, prices.book)
         engines = tuple(build_engine(settings, model) for model in settings.served_models)
         registry = build_registry(settings, engines)
         await _start_engines(stack, engines, progress)
@@ -142,7 +141,6 @@ async def start_platform(
             PriceReader(database, prices, clock).run(),
             Prober(probe_targets(registry, application, clock), database, clock).run(),
             ActivityRecorder(tally, registry.engines, database, clock).run(),
-            run_chores(database, clock, console.sign_up_grant),
             *money_work(console),
             *([postman(settings, database, clock).run()] if settings.smtp_host else []),
         )
@@ -150,25 +148,20 @@ async def start_platform(
 
 
 async def open_prices(settings: Settings, database: Database, clock: Clock) -> CurrentPrices:
-    """Those of the files and those that operators announced."""
+    """Of the files and of those announced in the database. SettingsError for an alias nobody could
+    be charged for."""
     prices = CurrentPrices(load_prices(settings))
     await database.write(register_prices, [entry.price for entry in prices.files.listed()])
     await database.read(prices.read, clock.now())
+    check_prices(settings, prices.book)
     return prices
 
 
-async def _start_engines(
-    stack: contextlib.AsyncExitStack, engines: Sequence[EngineClient], progress: Progress | None
-) -> None:
-    for engine in engines:
-        stack.push_async_callback(engine.close)
-        await engine.start(progress)
-
-
 def money_work(console: ConsoleContext) -> tuple[Coroutine[Any, Any, None], ...]:
-    """What looks after payments, refunds and the books."""
+    """What is done about money beside answering requests."""
     database, clock, providers = console.database, console.clock, console.payment_providers
     return (
+        run_chores(database, clock, console.sign_up_grant),
         PaymentChores(database, clock, cashier_of(console), APPLIERS).run(),
         RefundSender(database, clock, providers, load_catalogs()).run(),
         Reconciler(database, clock, providers, load_catalogs()).run(),
@@ -435,6 +428,14 @@ def _thinking_temperature(model_dir: Path) -> float:
     path = model_dir / "generation_config.json"
     generation = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     return float(generation.get("temperature", THINKING_TEMPERATURE))
+
+
+async def _start_engines(
+    stack: contextlib.AsyncExitStack, engines: Sequence[EngineClient], progress: Progress | None
+) -> None:
+    for engine in engines:
+        stack.push_async_callback(engine.close)
+        await engine.start(progress)
 
 
 def _run_beside(stack: contextlib.AsyncExitStack, *work: Coroutine[Any, Any, None]) -> None:

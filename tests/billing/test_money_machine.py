@@ -66,9 +66,11 @@ from whalefall.billing.ledger import expire_holds, hold, void_hold
 from whalefall.billing.payment_events import apply_waiting_events, take_event
 from whalefall.billing.payments.base import EventKind, ProviderEvent, RefundState
 from whalefall.billing.price_windows import Calendar
+from whalefall.billing.pricing import NUM_TOKENS_MAX
 from whalefall.billing.provider_events import EventState, provider_events
 from whalefall.billing.redemption import Redemption, redeem
-from whalefall.billing.refunds import RefundRequest, ask_refund, list_refunds, try_soon
+from whalefall.billing.refund_queue import try_soon
+from whalefall.billing.refunds import RefundRequest, ask_refund, list_refunds
 from whalefall.billing.return_events import APPLIERS
 from whalefall.billing.top_ups import (
     Deposit,
@@ -317,7 +319,8 @@ class MoneyMachine(RuleBasedStateMachine):
         """For all of it, some, nothing, or more than was reserved; repeated, too."""
         who = data.draw(st.sampled_from([each for each in self.people if each.holds]))
         held = data.draw(st.sampled_from(who.holds))
-        usage = self.bank.usage(held, who.key, held.held_nanos * percent // 100)
+        cost = min(held.held_nanos * percent // 100, NUM_TOKENS_MAX)
+        usage = self.bank.usage(held, who.key, cost)
         self.attempt(fault, charge, usage, self.bank.now)
 
     @precondition(lambda self: any(each.holds for each in self.people))

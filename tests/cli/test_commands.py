@@ -112,6 +112,8 @@ def test_an_account_from_creation_to_suspension(tmp_path: Path, environ: dict[st
     }  # fmt: skip
     assert [each["email"] for each in command("users", "list")] == ["ann@example.org"]
     assert command("ledger", "verify")["ok"]
+    assert command("reconcile")["ok"]
+    assert command("users", "verification", "list") == []
     zip_path = tmp_path / "usage.zip"
     exported = command("usage", "export", "--user", "ann@example.org", "--output", str(zip_path))
     assert exported["requests"] == 0

@@ -213,7 +213,7 @@ async def test_uploads_are_bounded_and_have_to_be_forms(browser: Browser) -> Non
     await signed_in(browser)
     assert (await upload(browser, b"%PDF-" + b"0" * (5 << 20))).status_code == 413
     many = {f"field{index}": "1" for index in range(200)}
-    assert (await upload(browser, **many)).status_code == 400
+    assert (await upload(browser, PDF, **many)).status_code == 400
     for body in (b"", b"--x", b"--x\r\n\r\n\r\nno name\r\n--x--", b"\xff" * 100):
         response = await browser.client.post(
             "/verification/enterprise",

@@ -135,7 +135,7 @@ def _one(conn: Connection, is_it: Any) -> Transfer | None:  # noqa: ANN401 - any
     return None if row is None else _transfer(row)
 
 
-def _entry(row: Row[Any]) -> AccountEntry:
+def _entry(row: Row[*tuple[Any, ...]]) -> AccountEntry:
     values = {name: getattr(row, name) for name in LedgerAccount.__slots__}
     values["kind"] = AccountKind(values["kind"])
     values["currency"] = Currency(values["currency"])

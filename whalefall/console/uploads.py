@@ -49,8 +49,8 @@ class _Reader:
         self._header, self._value, self._content = bytearray(), bytearray(), bytearray()
 
     def callbacks(self) -> dict[str, object]:
-        names = ("part_begin", "part_data", "part_end", "header_field", "header_value")
-        names += ("header_end", "headers_finished")
+        names = ["part_begin", "part_data", "part_end", "header_field", "header_value"]
+        names += ["header_end", "headers_finished"]
         return {f"on_{name}": getattr(self, f"_{name}") for name in names}
 
     def _part_begin(self) -> None:
