@@ -61,7 +61,7 @@ async def test_a_user_is_no_operator(browser: Browser) -> None:
         if route.standing is not Standing.OPERATOR:
             continue
         path = path_of(route.path)
-        if isinstance(route, View):
+        if not isinstance(route, Action):
             assert (await browser.client.get(path)).status_code == 404
             assert (await browser.client.get("/console/api" + path)).status_code == 403
         else:
