@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from tests.support.fake_clock import FakeClock
@@ -240,6 +240,10 @@ def test_plain_figures_are_exact(text: str, micros: int) -> None:
     assert micros_from_text(text) == micros
 
 
+def add_row(conn: Connection, row: dict[str, object]) -> None:
+    conn.execute(insert(announced_prices).values(row))
+
+
 def test_the_database_itself_refuses_what_the_rules_forbid(desk: Desk) -> None:
     made = desk.announce(DRAFT)
     row = dict(
@@ -257,9 +261,7 @@ def test_the_database_itself_refuses_what_the_rules_forbid(desk: Desk) -> None:
     ):
         other = {**row, "id": "other", "effective_from": SOON, **change}
         with pytest.raises(IntegrityError):
-            desk.database.run(
-                lambda conn, other=other: conn.execute(insert(announced_prices), other)
-            )
+            desk.database.run(add_row, other)
     assert desk.database.run_read(list_announced) == [made]
 
 

@@ -13,7 +13,7 @@ from playwright.async_api import async_playwright, expect
 
 from tests.console.test_chat import ChatPlatform
 from tests.support.browser import PASSWORD, Browser
-from tests.support.scripted_serving import Pause, ScriptedPlatform
+from tests.support.scripted_serving import Pause, ScriptedPlatform, Step
 from whalefall.chat.messages import ContentDelta
 
 pytestmark = pytest.mark.slow
@@ -24,8 +24,10 @@ WAIT_MS = 60_000
 
 @pytest.fixture
 def platform() -> ScriptedPlatform:
-    slowly = [ContentDelta("and on "), Pause(0.2)] * 1500
-    made = ChatPlatform(script=[ContentDelta("So far "), *slowly, ContentDelta("never seen")])
+    slowly: list[Step] = [ContentDelta("and on "), Pause(0.2)]
+    made = ChatPlatform(
+        script=[ContentDelta("So far "), *slowly * 1500, ContentDelta("never seen")]
+    )
     made.callers = []
     return made
 
