@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
-from itertools import count
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,11 +17,11 @@ from sqlalchemy.pool import NullPool
 
 from tests.support.bank import Bank
 from tests.support.identities import verified
-from whalefall.accounts.users import User
+from tests.support.office import CENT_PRICE, CLOCK, PERSON, Office
 from whalefall.accounts.verification import VerificationKind
 from whalefall.base.db import Database
 from whalefall.base.errors import InvalidRequestError, NotFoundError
-from whalefall.base.money import MAX_AMOUNT_NANOS, Currency
+from whalefall.base.money import MAX_AMOUNT_NANOS
 from whalefall.billing.invoice_content import (
     CENT_NANOS,
     Buyer,
@@ -42,98 +41,24 @@ from whalefall.billing.invoice_documents import (
     list_invoices,
     without_file,
 )
-from whalefall.billing.invoice_proof import check_invoices
 from whalefall.billing.invoice_requests import (
     InvoiceRequest,
     InvoiceRequestState,
     get_request,
     open_requests,
 )
-from whalefall.billing.invoiceable import Invoiceable
 from whalefall.billing.invoices import (
     Credit,
-    InvoiceWish,
-    Issue,
     Issued,
     ask_invoice,
     ask_replacement,
     issue_credit_note,
     issue_invoice,
-    left_to_invoice,
     month_number,
     refuse_request,
     withdraw_request,
 )
 from whalefall.billing.price_versions import register_prices
-from whalefall.billing.price_windows import Calendar
-from whalefall.billing.pricing import Price, TokenCounts
-from whalefall.billing.usage import Usage, charge
-from whalefall.billing.working_days import WorkingDays
-
-CLOCK = WorkingDays(Calendar("none", frozenset()))
-SELLER = Seller("Deep Water Ltd", "91990000MA00000001", "1 Sea Road", "Sea Bank", "6222", 600)
-PERSON = Buyer(TitleKind.PERSONAL, "Ann Example")
-CENT_PRICE = Price("cent/test/CNY", "test", Currency.CNY, 1000, 10**10, 0)
-"""A hit token costs one nano, a miss token a hundredth."""
-
-
-@dataclass
-class Office:
-    """A bank whose customers have spent money, and the desk that writes invoices."""
-
-    bank: Bank
-    keys: count[int] = field(default_factory=count)
-
-    def spender(self, cents: int, granted: int = 0) -> User:
-        """Has used so many hundredths of paid money, and so much that was granted."""
-        user = self.bank.user(topped_up=cents * CENT_NANOS)
-        self.spend(user, cents * CENT_NANOS)
-        if granted:
-            self.bank.grant(user, granted)
-            self.spend(user, granted)
-        return user
-
-    def spend(self, user: User, nanos: int) -> None:
-        held, now = self.bank.hold(user, nanos), self.bank.now
-        counts = TokenCounts(hit=nanos % CENT_NANOS, miss=nanos // CENT_NANOS, output=0)
-        key = self.bank.api_key(user)
-        usage = Usage(held.hold_id, user.id, key.id, "test", CENT_PRICE, counts, now)
-        assert self.bank.database.run(charge, usage, now).cost_nanos == nanos
-
-    def wish(self, user: User, cents: int | None, month: int | None = None) -> InvoiceWish:
-        nanos = None if cents is None else cents * CENT_NANOS
-        return InvoiceWish(user.id, Currency.CNY, nanos, month, PERSON, "en")
-
-    def ask(self, user: User, cents: int | None, month: int | None = None) -> InvoiceRequest:
-        return self.ask_for(self.wish(user, cents, month))
-
-    def ask_for(self, wish: InvoiceWish) -> InvoiceRequest:
-        return self.bank.database.run(ask_invoice, wish, CLOCK, self.bank.now)
-
-    @property
-    def terms(self) -> Issue:
-        return Issue(SELLER, CLOCK, self.bank.now)
-
-    def issue(self, asked: InvoiceRequest) -> Issued:
-        return self.bank.database.run(issue_invoice, asked.id, self.terms)
-
-    def invoice(self, user: User, cents: int) -> Invoice:
-        return self.issue(self.ask(user, cents)).invoice
-
-    def credit(self, invoice: Invoice, cents: int | None = None) -> Invoice:
-        nanos = None if cents is None else cents * CENT_NANOS
-        credit = Credit(invoice.id, nanos, "too much", f"credit {next(self.keys):08}")
-        return self.bank.database.run(issue_credit_note, credit, self.terms)
-
-    def left(self, user: User) -> Invoiceable:
-        return self.bank.database.run_read(left_to_invoice, user.id, Currency.CNY)
-
-    def left_cents(self, user: User) -> int:
-        return self.left(user).available_nanos // CENT_NANOS
-
-    def findings(self) -> set[str]:
-        found = self.bank.database.run_read(lambda conn: list(check_invoices(conn)))
-        return {each.check for each in found}
 
 
 @pytest.fixture
@@ -415,6 +340,10 @@ def test_two_servers_never_promise_the_same_money(office: Office, database_url: 
     assert office.left_cents(user) == 40
 
 
+def _execute(conn: Connection, statement: str) -> None:
+    conn.execute(text(statement))
+
+
 def test_what_is_issued_cannot_be_changed(office: Office) -> None:
     made = office.invoice(office.spender(100), 100)
     run = office.bank.database.run
@@ -431,7 +360,7 @@ def test_what_is_issued_cannot_be_changed(office: Office) -> None:
         "UPDATE invoice_files SET digest = ''",
     ):
         with pytest.raises(DBAPIError, match="append-only"):
-            run(lambda conn, said=statement: conn.execute(text(said)))
+            run(_execute, statement)
     assert run(get_invoice, made.id) == made
 
 

@@ -39,6 +39,7 @@ def private_key_from_text(text: str) -> RSAPrivateKey:
 
 def public_key_from_text(text: str) -> RSAPublicKey:
     """A public key, or the one of a certificate."""
+    key: object
     try:
         if "-----BEGIN CERTIFICATE" in text:
             key = certificate_from_text(text).public_key()

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -234,7 +235,7 @@ def test_wrong_credentials_are_told_and_nothing_follows_from_them(
     wechatpay_halves: Halves,
     server: ProviderServer,
     clock: FakeClock,
-    change: dict[str, str],
+    change: dict[str, Any],
 ) -> None:
     account = replace(wechatpay_account(wechatpay_halves[1], server.url), **change)
     with pytest.raises(ProviderError, match="401, SIGN_ERROR"):

@@ -213,7 +213,8 @@ def test_any_field_of_the_notice_changed_after_signing_is_refused(
     body = wechatpay_body(wechatpay_resource(content, keys))
     headers = wechatpay_headers(body, keys, NOW)
     for name in json.loads(body):
-        for value in (None, "", "REFUND.SUCCESS", {}, 0):
+        values: tuple[Any, ...] = (None, "", "REFUND.SUCCESS", {}, 0)
+        for value in values:
             changed = wechatpay_body(wechatpay_resource(content, keys), **{name: value})
             with pytest.raises(NoticeRefusedError, match="not signed"):
                 adapter.read_notice(headers, changed)

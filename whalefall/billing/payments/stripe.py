@@ -189,7 +189,7 @@ def _session_params(order: PaymentOrder) -> SessionCreateParams:
         "client_reference_id": order.top_up_id,
         "metadata": named,
         "payment_intent_data": {"metadata": named},
-        "payment_method_types": ["card"],
+        "allowed_payment_method_types": ["card"],
         "line_items": [
             {
                 "quantity": 1,

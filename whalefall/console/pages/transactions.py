@@ -162,7 +162,7 @@ def _span(text: str, user: User, now: datetime) -> tuple[date, date]:
 
 
 def _months(first: datetime, now: datetime) -> list[str]:
-    months = []
+    months: list[str] = []
     month = Month.of(now.date())
     while len(months) < NUM_MONTHS_MAX and (not months or month.last_day >= first.date()):
         months.append(str(month))

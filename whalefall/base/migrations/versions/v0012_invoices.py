@@ -11,6 +11,7 @@ down_revision = "0011"
 
 def upgrade() -> None:
     _requests()
+    _counters()
     _documents()
     for table in ("invoices", "invoice_files"):
         _make_append_only(table)
@@ -77,7 +78,7 @@ def _requests() -> None:
     op.create_index("ix_invoice_requests_state_due_day", "invoice_requests", ["state", "due_day"])
 
 
-def _documents() -> None:
+def _counters() -> None:
     op.create_table(
         "invoice_counters",
         sa.Column("kind", sa.Text, nullable=False),
@@ -86,6 +87,9 @@ def _documents() -> None:
         sa.Column("last_issued_at", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("kind", "year", name="pk_invoice_counters"),
     )
+
+
+def _documents() -> None:
     op.create_table(
         "invoices",
         sa.Column("id", sa.Text, nullable=False),
