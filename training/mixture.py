@@ -65,7 +65,7 @@ EXCHANGE_SKILLS: Mapping[str, tuple[ExchangeSkill, float]] = {
     "translated": (translation.translated, 7),
     "classified": (classification.classified, 8),
     "summed_up": (summaries.summed_up, 2),
-    "sums": (arithmetic.sums, 15),
+    "sums": (arithmetic.sums, 20),
     "word_problems": (word_problems.word_problems, 5),
     "comparisons": (numbers.comparisons, 2),
     "ordering": (numbers.ordering, 1),
@@ -120,7 +120,7 @@ CORPUS_EXAMPLE_SKILLS: Mapping[str, ExampleSkill] = {"old_tales": corpus.old_tal
 MIXES: Mapping[str, Mapping[str, float]] = {
     "copying": {"drill": 0.5, "json_answers": 0.2},
     "all": {
-        "drill": 0.08, "json_answers": 0.2, "tool_use": 0.08, "near_needle": 0.04, "filled": 0.04,
+        "drill": 0.07, "json_answers": 0.22, "tool_use": 0.1, "near_needle": 0.05, "filled": 0.04,
         "continued": 0.01, "old_tales": 0.01,
     },
     "long": {
