@@ -12,7 +12,9 @@ from whalefall.accounts.users import User, get_user
 from whalefall.base.errors import InvalidRequestError, NotFoundError
 from whalefall.base.money import Currency
 from whalefall.billing.chargebacks import ChargebackKind, ChargebackState, list_chargebacks
+from whalefall.billing.payment_events import take_event
 from whalefall.billing.payments.base import EventKind, ProviderEvent
+from whalefall.billing.provider_events import EventState
 from whalefall.billing.refunds import Refund, RefundRequest, RefundState, ask_refund, get_refund
 from whalefall.billing.return_events import APPLIERS
 from whalefall.billing.top_ups import TopUp
@@ -96,6 +98,22 @@ def test_a_dispute_and_its_return(bank: Bank, returned: int) -> None:
     assert bank.verify().differences == ()
     with pytest.raises(NotFoundError):
         tell(bank, event(EventKind.CHARGEBACK_RETURNED, top_up, returned))
+
+
+def test_a_dispute_may_be_told_after_it_was_won(bank: Bank) -> None:
+    user, top_up = paid(bank)
+    won = event(EventKind.CHARGEBACK_RETURNED, top_up, 70 * FEN)
+    lost = event(EventKind.CHARGED_BACK, top_up, 70 * FEN)
+    states = [
+        bank.database.run(take_event, told, b"{}", APPLIERS, bank.now).state
+        for told in (won, lost, won, lost)
+    ]
+    applied = EventState.APPLIED
+    assert states == [EventState.WAITING, applied, applied, applied]
+    (made,) = bank.database.run(list_chargebacks)
+    assert made.state is ChargebackState.WON
+    assert bank.balance(user).topped_up_nanos == 100 * FEN
+    assert bank.verify().differences == ()
 
 
 def test_what_does_not_fit_moves_nothing(bank: Bank) -> None:

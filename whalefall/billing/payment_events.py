@@ -1,8 +1,8 @@
 """What follows from a provider's event, decided in one transaction and exactly once.
 
 A payment is credited. What is about a payment, a refund or a chargeback, waits until that payment
-is here, in whatever order the two were told. What does not fit is kept as refused and moves
-nothing."""
+is here, and money won back until it was taken, in whatever order they were told. What does not fit
+is kept as refused and moves nothing."""
 
 from __future__ import annotations
 
@@ -38,6 +38,9 @@ raises InvalidRequestError or NotFoundError for what does not fit."""
 
 Appliers = Mapping[EventKind, Applier]
 
+_AWAITED = (EventKind.PAID, EventKind.CHARGED_BACK)
+"""What other events about the same payment may have been told before."""
+
 
 def take_event(
     conn: Connection, event: ProviderEvent, body: bytes, appliers: Appliers, now: datetime
@@ -48,7 +51,7 @@ def take_event(
         return known
     noted = _apply(conn, NotedEvent(event, now, EventState.APPLIED, ""), appliers, now)
     note_event(conn, noted, body)
-    if event.kind is EventKind.PAID and noted.state is EventState.APPLIED:
+    if event.kind in _AWAITED and noted.state is EventState.APPLIED:
         _apply_waiting(conn, event, appliers, now)
     return noted
 
@@ -73,6 +76,9 @@ def _apply(conn: Connection, noted: NotedEvent, appliers: Appliers, now: datetim
         with conn.begin_nested():
             return replace(noted, state=_moved(conn, event, appliers, now))
     except (InvalidRequestError, NotFoundError) as error:
+        is_early = event.kind is EventKind.CHARGEBACK_RETURNED and isinstance(error, NotFoundError)
+        if is_early:
+            return replace(noted, state=EventState.WAITING)
         return replace(noted, state=EventState.REFUSED, problem=error.message)
 
 
@@ -124,24 +130,24 @@ def _check_is_its_payment(event: ProviderEvent, top_up: TopUp) -> None:
 
 
 def _apply_waiting(
-    conn: Connection, paid: ProviderEvent, appliers: Appliers, now: datetime
+    conn: Connection, came: ProviderEvent, appliers: Appliers, now: datetime
 ) -> None:
-    """What was told about the payment before the payment itself, in the order it was told."""
+    """What was told about the payment before what it follows from, in the order it was told."""
     columns = provider_events.c
     is_about = or_(
-        columns.top_up_id == paid.top_up_id, columns.provider_reference == paid.provider_reference
+        columns.top_up_id == came.top_up_id, columns.provider_reference == came.provider_reference
     )
     query = (
         select(columns.event_id)
         .where(
-            columns.source == paid.source.value,
+            columns.source == came.source.value,
             columns.state == EventState.WAITING.value,
             is_about,
         )
         .order_by(columns.received_at, columns.event_id)
     )
     for event_id in conn.execute(query).scalars().all():
-        waiting = find_event(conn, paid.source, event_id)
+        waiting = find_event(conn, came.source, event_id)
         assert waiting is not None
         done = _apply(conn, waiting, appliers, now)
         set_event_state(conn, waiting.event, done.state, done.problem)
