@@ -5,30 +5,28 @@ from __future__ import annotations
 
 import io
 import re
-import shutil
 import zipfile
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 
 import pytest
 from openai import AsyncOpenAI, AuthenticationError
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, expect
 
 from tests.support.server import Server
-from whalefall.base.db import Database
-from whalefall.base.mail import list_mails
+from tests.support.walk import PASSWORD, WAIT_MS, Walk, every_page_fits, sign_in, sign_up
 from whalefall.console.language import Language, load_catalogs
 
 pytestmark = pytest.mark.slow
 
-PASSWORD = "deep water, 4000 m"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-WAIT_MS = 60_000
 PAGES = (
     "/usage",
     "/api_keys",
     "/top_up",
+    "/top_up/bank",
     "/transactions",
+    "/verification",
+    "/invoices",
+    "/refunds",
+    "/agreements",
     "/pricing",
     "/profile",
     "/chat",
@@ -46,49 +44,20 @@ OPERATOR_PAGES = (
     "/operator/users",
     "/operator/tickets",
     "/operator/models",
+    "/operator/verifications",
+    "/operator/payments",
+    "/operator/transfers",
+    "/operator/refunds",
+    "/operator/invoices",
+    "/operator/codes",
+    "/operator/ledger",
+    "/operator/reconciliation",
+    "/operator/prices",
+    "/operator/rerating",
     "/operator/announcements",
     "/operator/outbox",
     "/operator/audit",
 )
-UNNAMED = """() => [...document.querySelectorAll("input, select, textarea, button")]
-    .filter((each) => each.type !== "hidden" && each.offsetParent !== null)
-    .filter((each) => !(each.labels?.length || each.getAttribute("aria-label")
-        || each.textContent.trim()))
-    .map((each) => each.outerHTML)"""
-"""Fields and buttons that a screen reader could not name."""
-
-
-@dataclass(frozen=True)
-class Walk:
-    page: Page
-    server: Server
-    email: str
-    say: Callable[[str], str]
-    """A text of the interface in the walker's language."""
-
-    async def click(self, name: str) -> None:
-        await self.page.get_by_role("button", name=self.say(name), exact=True).click()
-
-    async def fill(self, label: str, value: str) -> None:
-        await self.page.get_by_label(self.say(label), exact=True).fill(value)
-
-    async def see(self, text: str) -> None:
-        await expect(self.page.get_by_text(self.say(text)).first).to_be_visible(timeout=WAIT_MS)
-
-    async def open(self, path: str) -> None:
-        await self.page.goto(self.server.url + path)
-
-
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium here")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield browser
-        await browser.close()
 
 
 @pytest.mark.timeout(600)
@@ -119,24 +88,6 @@ async def test_a_first_day(
     await delete_account(walk)
     assert problems == []
     await context.close()
-
-
-async def sign_up(walk: Walk) -> None:
-    await walk.open("/")
-    await walk.page.get_by_role("link", name=walk.say("Create an account")).click()
-    await walk.fill("E-mail", walk.email)
-    await walk.click("Send verification code")
-    await walk.see("Currency of the account")
-    with Database.open(f"sqlite:///{walk.server.data_dir / 'whalefall.db'}") as database:
-        mails = database.run(list_mails)
-    letter = next(mail for mail in mails if mail.recipient == walk.email)
-    found = re.search(r"\d{6}", letter.text)
-    assert found is not None
-    await walk.fill("Verification code", found.group())
-    await walk.fill("Password", PASSWORD)
-    await walk.page.get_by_label(walk.say("Currency of the account")).select_option("CNY")
-    await walk.click("Create account")
-    await walk.see("No requests in this month")
 
 
 async def make_key(walk: Walk) -> str:
@@ -203,23 +154,6 @@ async def revoke(walk: Walk, secret: str) -> None:
             await client.models.list()
 
 
-async def every_page_fits(walk: Walk, paths: tuple[str, ...]) -> None:
-    """Nothing sticks out sideways, at either width; every field has a name, every page a heading;
-    the way to the content is the first thing the keyboard reaches."""
-    for path in paths:
-        await walk.open(path)
-        wide = await walk.page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
-        assert wide <= 0, path
-        assert await walk.page.evaluate(UNNAMED) == [], path
-        assert await walk.page.locator("h1").count() >= 1 or path == "/chat", path
-        assert await walk.page.locator("html").get_attribute("lang") in ("en", "zh-CN")
-    await walk.page.keyboard.press("Tab")
-    reached = await walk.page.evaluate("document.activeElement.className")
-    assert reached == "skip" or "/chat" in walk.page.url
-
-
 async def delete_account(walk: Walk) -> None:
     await walk.open("/profile/delete")
     label = walk.say("Type %(email)s to confirm") % {"email": walk.email}
@@ -252,13 +186,6 @@ async def test_an_operators_first_day(server: Server, chromium: Browser) -> None
     await every_page_fits(walk, OPERATOR_PAGES)
     assert problems == []
     await context.close()
-
-
-async def sign_in(walk: Walk, password: str) -> None:
-    await walk.open("/sign_in")
-    await walk.fill("E-mail", walk.email)
-    await walk.fill("Password", password)
-    await walk.click("Sign in")
 
 
 async def look_at_the_models(walk: Walk) -> None:

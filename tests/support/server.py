@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,14 +85,16 @@ def run_command(data_dir: Path, environ: Mapping[str, str], *arguments: str) -> 
 
 
 @contextmanager
-def serving(data_dir: Path, **settings: str) -> Iterator[Server]:
+def serving(
+    data_dir: Path, arguments: Sequence[str] = ("--port", "0"), **settings: str
+) -> Iterator[Server]:
     """Serve until the block ends. Settings go in as WHALEFALL_ variables."""
     environ = {key: value for key, value in os.environ.items() if not key.startswith("WHALEFALL_")}
     environ |= {f"WHALEFALL_{key.upper()}": value for key, value in settings.items()}
     environ |= {"PYTHONUNBUFFERED": "1", "COLUMNS": "200"}
     log = (data_dir.parent / f"{data_dir.name}.log").open("a")
     process = subprocess.Popen(
-        [sys.executable, "-m", "whalefall", "serve", "--port", "0", "--data-dir", str(data_dir)],
+        [sys.executable, "-m", "whalefall", "serve", *arguments, "--data-dir", str(data_dir)],
         stdout=subprocess.PIPE,
         stderr=log,
         text=True,
