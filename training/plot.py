@@ -6,23 +6,37 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 
 _SMOOTHING = 25
 """Steps in one averaged point: neighbouring batches hold texts of very different kinds."""
-_NAMES = {"main": "main model", "mtp": "MTP layer", "indexer": "indexers (KL)"}
+_NAMES = {
+    "copying": "copying drills",
+    "main": "main model",
+    "long": "long texts",
+    "mtp": "MTP layer",
+    "indexer": "indexers (KL)",
+    "sparse": "with the indexers' choice",
+}
 
 
 def draw(metrics: Sequence[Path], output: Path) -> None:
     """One curve per phase over the tokens seen so far, of one run or of several in a row."""
-    rows = [json.loads(line) for file in metrics for line in file.read_text().splitlines()]
+    rows = [row for file in metrics for row in last_of_each_step(file.read_text())]
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    for phase, label in _NAMES.items():
+    for phase in dict.fromkeys(row["phase"] for row in rows):
         points = [(row["tokens"] / 1e6, row["loss"]) for row in rows if row["phase"] == phase]
-        if points:
-            axes.plot(*zip(*smoothed(points), strict=True), label=label, linewidth=1.2)
+        label = _NAMES.get(phase, phase)
+        axes.plot(
+            *zip(*smoothed(points), strict=True),
+            label=label,
+            linewidth=1.2,
+            marker=".",
+            markersize=2,
+        )
     axes.set_xlabel("tokens seen, millions")
     axes.set_ylabel("loss, nats per token")
     axes.set_yscale("log")
@@ -31,9 +45,17 @@ def draw(metrics: Sequence[Path], output: Path) -> None:
     figure.savefig(output)
 
 
+def last_of_each_step(text: str) -> list[dict[str, Any]]:
+    """A run that was killed says some steps again; the later ones are those it went on from."""
+    rows = {row["step"]: row for row in map(json.loads, text.splitlines())}
+    return [rows[step] for step in sorted(rows)]
+
+
 def smoothed(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Means over consecutive stretches."""
-    stretches = [points[i : i + _SMOOTHING] for i in range(0, len(points), _SMOOTHING)]
+    """Means over consecutive stretches; what is left over at the end belongs to the last one."""
+    starts = range(0, max(len(points) - _SMOOTHING // 2, 1), _SMOOTHING)
+    ends = [*starts[1:], len(points)]
+    stretches = [points[start:end] for start, end in zip(starts, ends, strict=True)]
     return [
         (sum(x for x, _ in part) / len(part), sum(y for _, y in part) / len(part))
         for part in stretches

@@ -191,17 +191,20 @@ async def pay(walk: Walk, source: str, amount: str, balance: str) -> None:
 
 
 async def spend(walk: Walk) -> None:
-    """Enough for an invoice, whose least amount is a hundredth."""
+    """Enough for an invoice, whose least amount is a hundredth. In JSON mode no answer is empty,
+    and an empty one would cost nothing."""
     made = walk.server.command("keys", "create", "--user", walk.email, "--name", "spender")
     async with AsyncOpenAI(base_url=walk.server.url, api_key=str(made["api_key"])) as client:
         for word in ("whale", "squid"):
             answer = await client.chat.completions.create(
                 model="deepseek-chat",
-                messages=[{"role": "user", "content": f"{word} " * 6000}],
+                messages=[{"role": "user", "content": f"{word} " * 6000 + "as json"}],
+                response_format={"type": "json_object"},
                 max_tokens=4,
             )
             assert answer.usage is not None
             assert answer.usage.prompt_tokens > 6000
+            assert answer.usage.completion_tokens > 0
 
 
 async def ask_invoice(walk: Walk, name: str) -> None:
