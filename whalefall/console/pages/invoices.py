@@ -46,7 +46,7 @@ Remarks = Annotated[str, msgspec.Meta(max_length=2000)]
 NOT_AN_AMOUNT = mark("That is not an amount; write it like 12.50.")
 ODD_MONTH = mark("That is not a month; write it like 2026-09.")
 STATE_NAMES = {
-    "open": mark("waiting"),
+    "open": mark("to be decided"),
     "issued": mark("issued"),
     "refused": mark("refused"),
     "withdrawn": mark("withdrawn"),

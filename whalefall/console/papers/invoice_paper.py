@@ -69,7 +69,7 @@ def catalog_language(content: InvoiceContent) -> Language:
 def _facts(content: InvoiceContent, catalog: Catalog) -> list[tuple[str, str]]:
     say = catalog.gettext
     facts = [
-        (say(mark("Number")), content.number),
+        (say(mark("Document number")), content.number),
         (say(mark("Date")), content.issued_on),
         (say(mark("Currency")), content.currency.value),
     ]
