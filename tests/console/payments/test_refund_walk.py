@@ -27,16 +27,15 @@ async def paid(stage: Stage, source: TopUpSource) -> str:
     order = await stage.order(source.value, "50")
     found = stage.bank.database.run(find_checkout, order)
     assert found is not None, stage.page
-    books = {
-        TopUpSource.STRIPE: stage.sandbox.stripe.books,
-        TopUpSource.ALIPAY: stage.sandbox.alipay.books,
-        TopUpSource.WECHATPAY: stage.sandbox.wechatpay.books,
-    }[source]
-    if source is TopUpSource.ALIPAY:
-        async with httpx.AsyncClient(timeout=60, follow_redirects=True) as client:
-            await client.get(found.checkout.url)
-    is_stripe = source is TopUpSource.STRIPE
-    books.pay(stage.session(order)["id"] if is_stripe else out_trade_no(order), stage.bank.now)
+    match source:
+        case TopUpSource.STRIPE:
+            stage.sandbox.stripe.books.pay(stage.session(order)["id"], stage.bank.now)
+        case TopUpSource.ALIPAY:
+            async with httpx.AsyncClient(timeout=60, follow_redirects=True) as client:
+                await client.get(found.checkout.url)
+            stage.sandbox.alipay.books.pay(out_trade_no(order), stage.bank.now)
+        case _:
+            stage.sandbox.wechatpay.books.pay(out_trade_no(order), stage.bank.now)
     stage.bank.clock.advance(21)
     await stage.chores.round()
     assert stage.topped_up() == 50 * UNIT
