@@ -48,6 +48,10 @@ PAGES = (
     "/usage/export",
     "/api_keys",
     "/transactions",
+    "/top_up",
+    "/verification",
+    "/invoices",
+    "/refunds",
     "/pricing",
     "/profile",
     "/chat",
@@ -59,6 +63,11 @@ PAGES = (
     "/operator/users",
     "/operator/audit",
     "/operator/rerating",
+    "/operator/prices",
+    "/operator/invoices",
+    "/operator/refunds",
+    "/operator/ledger",
+    "/operator/reconciliation",
 )
 
 
