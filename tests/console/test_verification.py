@@ -125,7 +125,8 @@ async def test_a_company_shows_its_licence_to_operators_only(browser: Browser) -
     assert "default-src 'none'" in response.headers["content-security-policy"]
     name = f"{claim.id}.pdf"
     assert response.headers["content-disposition"] == f'attachment; filename="{name}"'
-    assert "document_opened" in browser.database.run(list_actions)[0].action
+    done = [entry.action for entry in browser.database.run(list_actions)]
+    assert any("document_opened" in action for action in done)
     await browser.open(f"/operator/verifications/{claim.id}")
     await browser.submit(f"/operator/verifications/{claim.id}/reject", reason="")
     assert "Give a reason" in browser.html
