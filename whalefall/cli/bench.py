@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import json
-import os
-import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from whalefall.app import default_num_threads, tokenizer_path
-from whalefall.base.clock import SystemClock
-from whalefall.chat.formats.registry import format_by_name
-from whalefall.chat.tokenizer import Tokenizer, bundled_path
 from whalefall.cli.output import AsJSON, fail, settings_from, write_json, write_rows
 from whalefall.engine.errors import EngineError
-from whalefall.engine.process import fingerprint
 from whalefall.evaluation.cases import BUNDLED, CasesError, chosen, read_cases
 from whalefall.evaluation.plot import as_svg
 from whalefall.evaluation.report import GOAL, Report, as_markdown, as_record
-from whalefall.evaluation.respondent import Respondent, open_model
-from whalefall.evaluation.session import Examination, Plan, Step
-from whalefall.settings import Settings
 
 PLOT_NAME = "model-evaluation.svg"
 
@@ -65,8 +53,10 @@ def model(
     settings = settings_from(model_dir=model_dir)
     try:
         asked = chosen(read_cases(cases), skill or (), cases_per_skill)
-        plan = Plan(asked, is_dense=dense, goal=GOAL if require is None else require)
-        report = _report(settings, plan)
+        goal = GOAL if require is None else require
+        # The model needs torch, whose import takes seconds that no other command should wait for.
+        examination = importlib.import_module("whalefall.cli.examination")
+        report: Report = examination.examined(settings, asked, is_dense=dense, goal=goal)
     except (CasesError, EngineError, OSError, ValueError) as error:
         fail(str(error))
     if output is not None:
@@ -77,47 +67,6 @@ def model(
         _show(report)
     if require is not None and report.below_goal:
         raise typer.Exit(1)
-
-
-def _report(settings: Settings, plan: Plan) -> Report:
-    directory = settings.model_dir
-    num_threads = settings.num_threads or default_num_threads(directory)
-    loaded, _, config = open_model(directory, num_threads)
-    path = tokenizer_path(directory)
-    tokenizer = Tokenizer.bundled() if path == bundled_path() else Tokenizer.from_file(path)
-    chat_format = format_by_name(settings.model_format, tokenizer)
-    with _progress() as tell:
-        examination = Examination(loaded, lambda: Respondent(loaded, chat_format, config), tell)
-        return examination.report(plan, _about(directory, num_threads))
-
-
-def _about(directory: Path, num_threads: int) -> dict[str, str]:
-    return {
-        "model": directory.resolve().name,
-        "fingerprint": fingerprint(directory),
-        "date": SystemClock().now().date().isoformat(),
-        "machine": f"{_processor()}, {os.cpu_count()} cores, {num_threads} used",
-    }
-
-
-def _processor() -> str:
-    """The name the kernel gives it, or the architecture where there is no such file."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text("utf-8").splitlines() if info.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
-@contextmanager
-def _progress() -> Iterator[Step]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as bar:
-        task = bar.add_task("loading the model", total=None)
-
-        def tell(what: str, num_done: int, num_all: int) -> None:
-            bar.update(task, description=what, completed=num_done, total=num_all)
-
-        yield tell
 
 
 def _write(folder: Path, report: Report) -> None:
