@@ -4,12 +4,10 @@ on for minutes."""
 from __future__ import annotations
 
 import asyncio
-import shutil
-from collections.abc import AsyncIterator
 
 import pytest
 from playwright.async_api import Browser as Chromium
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import expect
 
 from tests.console.test_chat import ChatPlatform
 from tests.support.browser import PASSWORD, Browser
@@ -18,7 +16,6 @@ from whalefall.chat.messages import ContentDelta
 
 pytestmark = pytest.mark.slow
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 WAIT_MS = 60_000
 
 
@@ -30,18 +27,6 @@ def platform() -> ScriptedPlatform:
     )
     made.callers = []
     return made
-
-
-@pytest.fixture
-async def chromium() -> AsyncIterator[Chromium]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium here")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield browser
-        await browser.close()
 
 
 @pytest.mark.timeout(300)

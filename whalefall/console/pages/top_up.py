@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Annotated
 
 import msgspec
-import segno
 from markupsafe import Markup
 from sqlalchemy import Connection
 from starlette.responses import Response
@@ -24,6 +23,7 @@ from whalefall.console.cashier import LIMITS, NUM_OPEN_MAX, AmountLimits, Order,
 from whalefall.console.forms import NoFields, RefusedError
 from whalefall.console.language import mark
 from whalefall.console.pages.usage import shown_balances
+from whalefall.console.qr_codes import qr_code
 from whalefall.console.routing import Action, View, redirect
 from whalefall.console.session import Visit
 
@@ -80,9 +80,7 @@ class OrderPage:
     def qr_code(self) -> Markup:
         """The code to scan, as a picture that needs no other file."""
         assert self.checkout is not None
-        drawn = segno.make_qr(self.checkout.qr, error="m")
-        svg = drawn.svg_inline(scale=5, border=4, dark="#000", light="#fff", omitsize=True)
-        return Markup(svg)  # noqa: S704 - drawn by us; the text in it is squares
+        return qr_code(self.checkout.qr)
 
 
 async def load_top_up(visit: Visit, _query: NoFields) -> TopUpPage:
