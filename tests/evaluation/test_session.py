@@ -15,7 +15,7 @@ from tests.support.tiny_checkpoint import write_tiny_checkpoint
 from tests.support.tiny_model import TINY_V32, PagedDriver, random_tokens, tiny_model
 from whalefall.chat.messages import Message, Role, Tool, ToolCall
 from whalefall.chat.tokenizer import V3_VOCAB_SIZE
-from whalefall.cli.main import app
+from whalefall.cli.main import command_line
 from whalefall.engine.models.deepseek_v32 import DeepseekV32ForCausalLM
 from whalefall.evaluation.cases import Case, Rule, write_cases
 from whalefall.evaluation.respondent import attend_to_everything
@@ -58,7 +58,7 @@ def cases(tmp_path: Path) -> Path:
 
 def bench(model_dir: Path, cases: Path, *arguments: str) -> tuple[int, str]:
     command = ["bench", "model", "--model-dir", str(model_dir), "--cases", str(cases), *arguments]
-    done = CliRunner().invoke(app, command)
+    done = CliRunner().invoke(command_line(command), command)
     return done.exit_code, done.stdout
 
 
