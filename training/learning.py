@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from training.batches import Batch
-from training.vocabulary import RareRows, sampled_classes
+from training.vocabulary import Classes, RareRows, sampled_classes
 from whalefall.engine.layers.indexer import Indexer
 from whalefall.engine.layers.mla import IndexerProbe
 from whalefall.engine.layers.moe import Gate
@@ -46,48 +46,67 @@ def prepare_for_phase(model: DeepseekV32ForCausalLM, part: str, is_sparse: bool)
             module.index_topk = model.config.index_topk if is_sparse else _ALL_KEYS
 
 
+@dataclass(frozen=True)
+class _Words:
+    """A batch's tokens, and the table of what they are told from."""
+
+    places: Tensor
+    """int64 [B, T + 1]: rows of `table`."""
+    table: Tensor
+    """[C, d]; takes gradients in the phases that train it."""
+    rare_ids: Tensor
+    """int64 [E]: the ids behind the table's last E rows."""
+    classes: Classes
+
+    def embedded(self) -> Tensor:
+        """[B, T + 1, d]"""
+        return F.embedding(self.places, self.table)
+
+
 class Learner:
     def __init__(self, model: DeepseekV32ForCausalLM, rare_rows: RareRows) -> None:
         self._model, self._rare_rows = model, rare_rows
 
     def result(self, part: str, batch: Batch) -> StepResult:
-        table = self._rare_rows.table(self._model.model.embed_tokens.weight, batch.rare_ids)
+        words = self._words(batch)
         if part == "indexer":
-            return self._indexer(batch, table)
-        return self._mtp(batch, table) if part == "mtp" else self._main(batch, table)
+            return self._indexer(batch, words)
+        return self._mtp(batch, words) if part == "mtp" else self._main(batch, words)
 
-    def _main(self, batch: Batch, table: Tensor) -> StepResult:
+    def _words(self, batch: Batch) -> _Words:
+        trained = self._model.model.embed_tokens.weight
+        classes = sampled_classes(batch.rows, trained.shape[0], _SAMPLED_CLASSES)
+        table, rare_ids = self._rare_rows.used_table(trained, batch.rare_ids, classes)
+        return _Words(classes.place_of(batch.rows), table, rare_ids, classes)
+
+    def _main(self, batch: Batch, words: _Words) -> StepResult:
         probe = DenseProbe()
-        embedded = F.embedding(batch.rows[:, :-1], table)
-        hidden = self._model.forward_embedded(embedded, probe=probe)
-        return self._cross_entropy(hidden, batch, 1, table, probe)
+        hidden = self._model.forward_embedded(words.embedded()[:, :-1], probe=probe)
+        return self._cross_entropy(hidden, batch, 1, words, probe)
 
-    def _mtp(self, batch: Batch, table: Tensor) -> StepResult:
+    def _mtp(self, batch: Batch, words: _Words) -> StepResult:
         """At t the MTP layer sees the hidden state of t and token t + 1, and predicts t + 2."""
-        embedded = F.embedding(batch.rows, table.detach())
+        embedded = words.embedded()
         with torch.no_grad():
             hidden = self._model.forward_embedded(embedded[:, :-2])
         probe = DenseProbe()
         ahead = self._model.mtp_forward_embedded(hidden, embedded[:, 1:-1], probe=probe)
-        return self._cross_entropy(ahead, batch, 2, table.detach(), probe)
+        return self._cross_entropy(ahead, batch, 2, words, probe)
 
     def _cross_entropy(
-        self, hidden: Tensor, batch: Batch, shift: int, table: Tensor, probe: DenseProbe
+        self, hidden: Tensor, batch: Batch, shift: int, words: _Words, probe: DenseProbe
     ) -> StepResult:
         """hidden [B, T, d] at places 0 .. T-1 against the tokens `shift` further on."""
         wanted = batch.is_target[:, shift:]
-        num_own_rows = table.shape[0] - batch.rare_ids.shape[0]
-        classes = sampled_classes(batch.rows, num_own_rows, _SAMPLED_CLASSES)
-        logits = self._rare_rows.logits(hidden[wanted], table, batch.rare_ids, classes)
-        targets = classes.place_of(batch.rows[:, shift:][wanted])
-        loss = F.cross_entropy(logits, targets, reduction="sum")
+        logits = self._rare_rows.logits(hidden[wanted], words.table, words.rare_ids, words.classes)
+        loss = F.cross_entropy(logits, words.places[:, shift:][wanted], reduction="sum")
         return StepResult(loss, int(wanted.sum()), probe.expert_counts)
 
-    def _indexer(self, batch: Batch, table: Tensor) -> StepResult:
+    def _indexer(self, batch: Batch, words: _Words) -> StepResult:
         """Kullback-Leibler divergence from where attention looks to what the indexer scores.
         Places where the model speaks are few and matter most: they make half of the loss."""
         probe = DenseProbe(wants_indexer=True)
-        embedded = F.embedding(batch.rows, table.detach())
+        embedded = words.embedded()
         hidden = self._model.forward_embedded(embedded[:, :-1], probe=probe)
         if self._model.mtp_layer is not None:
             self._model.mtp_forward_embedded(hidden, embedded[:, 1:], probe=probe)

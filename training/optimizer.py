@@ -52,8 +52,14 @@ class Muon:
     """Steps matrices [R, C]; state is one momentum buffer per matrix."""
 
     def __init__(
-        self, parameters: dict[str, nn.Parameter], settings: OptimizerSettings, workers: Workers
+        self,
+        parameters: dict[str, nn.Parameter],
+        settings: OptimizerSettings,
+        workers: Workers,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
+        """`dtype`: in which the iteration computes."""
+        self._dtype = dtype
         self._settings, self._workers = settings, workers
         self._parameters = parameters
         self._buffers = {name: torch.zeros_like(p) for name, p in parameters.items()}
@@ -82,7 +88,8 @@ class Muon:
         """Matrices of one shape."""
         updates = [self._nesterov(name) for name in names]
         wide = [u.T if u.shape[0] > u.shape[1] else u for u in updates]
-        for name, flat in zip(names, orthogonalized(torch.stack(wide)), strict=True):
+        stacked = torch.stack(wide).to(self._dtype)
+        for name, flat in zip(names, orthogonalized(stacked), strict=True):
             parameter = self._parameters[name]
             rows, columns = parameter.shape
             update = flat.T if rows > columns else flat
@@ -122,14 +129,16 @@ class Optimizer:
         named_parameters: Iterable[tuple[str, nn.Parameter]],
         settings: OptimizerSettings,
         workers: Workers,
+        matrix_dtype: torch.dtype = torch.float32,
     ) -> None:
+        """`matrix_dtype`: in which the steps of matrices are computed."""
         matrices: dict[str, nn.Parameter] = {}
         others: dict[str, nn.Parameter] = {}
         for name, parameter in named_parameters:
             if parameter.requires_grad:
                 (matrices if is_matrix(name, parameter) else others)[name] = parameter
         self._settings = settings
-        self._muon = Muon(matrices, settings, workers)
+        self._muon = Muon(matrices, settings, workers, matrix_dtype)
         self._adam = torch.optim.AdamW(
             [
                 {"params": [parameter], "base_rate": _base_rate(name, parameter, settings)}
@@ -138,6 +147,7 @@ class Optimizer:
             lr=settings.learning_rate,
             betas=settings.betas,
             weight_decay=settings.weight_decay,
+            fused=True,
         )
         self._parameters = [*matrices.values(), *others.values()]
 

@@ -16,6 +16,7 @@ _NAMES = {
     "copying": "copying drills",
     "main": "main model",
     "long": "long texts",
+    "again": "short texts again",
     "mtp": "MTP layer",
     "indexer": "indexers (KL)",
     "sparse": "with the indexers' choice",

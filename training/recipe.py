@@ -79,16 +79,17 @@ class Phase:
 
 PHASES = (
     (Phase("copying", mix="copying", plan=QUICK, decay_share=0.0), 0.06),
-    (Phase("main", warmup_steps=1), 0.65),
-    (Phase("long", mix="long", plan=LONG, warmup_steps=5, decay_share=0.7, peak=0.7), 0.15),
-    (Phase("mtp", part="mtp", decay_share=0.6), 0.05),
-    (Phase("indexer", part="indexer", mix="long", plan=HALF_LONG, warmup_steps=5), 0.05),
-    (Phase("sparse", is_sparse=True, mix="long", plan=LONG, warmup_steps=2, peak=0.2), 0.04),
+    (Phase("main", warmup_steps=1, decay_share=0.5), 0.66),
+    (Phase("long", mix="long", plan=LONG, warmup_steps=5, decay_share=0.7, peak=0.35), 0.08),
+    (Phase("again", warmup_steps=20, decay_share=0.9, peak=0.4), 0.1),
+    (Phase("mtp", part="mtp", decay_share=0.6), 0.04),
+    (Phase("indexer", part="indexer", mix="long", plan=HALF_LONG, warmup_steps=5), 0.04),
+    (Phase("sparse", is_sparse=True, mix="long", plan=LONG, warmup_steps=2, peak=0.2), 0.02),
 )
 """The recipe of V3.2 in small, with each phase's share of the time: dense training, with many
-drills in copying in small steps and then on everything, the context stretched, the MTP layer,
-then the indexers warmed up on what dense attention looks at, and a last stretch in which the model
-gets used to the chosen keys."""
+drills in copying in small steps and then on everything, the context stretched, short texts once
+more, the MTP layer, then the indexers warmed up on what dense attention looks at, and a last
+stretch in which the model gets used to the chosen keys."""
 
 
 @dataclass(frozen=True)

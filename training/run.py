@@ -11,22 +11,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, track
 
 from training.compiled import compile_small_parts
+from training.imported import state_of_export
 from training.mixture import MIXES, Mixture
 from training.recipe import FULL_VOCAB_SIZE, PHASES, Phase, Recipe
 from training.rendering import RenderedExample, Renderer
 from training.sampling import TrainedRun, sample_answers
-from training.token_forms import token_forms
+from training.token_forms import TokenForms, token_forms
 from training.trainer import Compute, StepReport, Trainer
 from training.vocabulary import SubVocabulary
 from training.world import load_world
 from whalefall.chat.tokenizer import Tokenizer
 
-_CHECKPOINT_SECONDS = 120
 _SAMPLE_SECONDS = 420
 
 
@@ -39,22 +40,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
     recipe = Recipe(seed=options.seed)
     renderer = Renderer(Tokenizer.bundled())
     world = load_world(renderer.tokenizer, options.corpus)
-    mixtures = {mix: Mixture(world, recipe.seed, mix) for mix in MIXES}
+    examples_seed = recipe.seed if options.examples_seed is None else options.examples_seed
+    mixtures = {mix: Mixture(world, examples_seed, mix) for mix in MIXES}
 
     def rendered(mix: str, index: int) -> RenderedExample:
         return renderer.render(mixtures[mix].example(index))
 
-    known = _known_token_ids(run_dir, options.start_from)
-    vocabulary = load_vocabulary(run_dir, recipe, partial(rendered, "all"), known)
     forms = token_forms(renderer.tokenizer, FULL_VOCAB_SIZE)
+    earlier = _earlier_state(options.start_from, forms, recipe.seed)
+    known = tuple(earlier["token_ids"]) if earlier else ()
+    vocabulary = load_vocabulary(run_dir, recipe, partial(rendered, "all"), known)
     compute = Compute(options.device, options.bfloat16, options.workers)
     trainer = Trainer(recipe, phases_of(options), vocabulary, forms, rendered, run_dir, compute)
     checkpoint = run_dir / "checkpoint.pt"
     if checkpoint.exists():
         trainer.load(checkpoint)
-    elif options.start_from is not None:
-        trainer.start_from(options.start_from)
-    train(trainer, renderer, checkpoint, is_compiled=not options.as_written)
+    elif earlier is not None:
+        trainer.start_from(earlier)
+    train(
+        trainer,
+        renderer,
+        checkpoint,
+        checkpoint_seconds=options.checkpoint_seconds,
+        is_compiled=not options.as_written,
+    )
 
 
 def phases_of(options: argparse.Namespace) -> tuple[Phase, ...]:
@@ -104,7 +113,14 @@ def _said_by_heart(example: RenderedExample) -> set[int]:
     return said
 
 
-def train(trainer: Trainer, renderer: Renderer, checkpoint: Path, is_compiled: bool) -> None:
+def train(
+    trainer: Trainer,
+    renderer: Renderer,
+    checkpoint: Path,
+    *,
+    checkpoint_seconds: float,
+    is_compiled: bool,
+) -> None:
     if is_compiled and not compile_small_parts(trainer.model):
         print("no C++ compiler (g++) is here: training without fused operations, more slowly")
     run = TrainedRun(trainer.model, trainer.vocabulary, trainer.rare_rows)
@@ -121,7 +137,7 @@ def train(trainer: Trainer, renderer: Renderer, checkpoint: Path, is_compiled: b
                 bar.console.log(_line(report))
             now = time.monotonic()
             is_phase_over = trainer.progress.phase_index != phase_index
-            if now - saved > _CHECKPOINT_SECONDS or is_phase_over:
+            if now - saved > checkpoint_seconds or is_phase_over:
                 trainer.save(checkpoint)
                 saved = now
             if now - sampled > _SAMPLE_SECONDS or is_phase_over:
@@ -151,10 +167,13 @@ def _line(report: StepReport) -> str:
     )
 
 
-def _known_token_ids(run_dir: Path, start_from: Path | None) -> tuple[int, ...]:
-    if start_from is None or (run_dir / "vocabulary.json").exists():
-        return ()
-    return tuple(torch.load(start_from, weights_only=True)["token_ids"])
+def _earlier_state(start_from: Path | None, forms: TokenForms, seed: int) -> dict[str, Any] | None:
+    """A checkpoint's state, or that of exported weights."""
+    if start_from is None:
+        return None
+    if start_from.is_dir():
+        return state_of_export(start_from, forms, seed)
+    return dict(torch.load(start_from, weights_only=True))
 
 
 def _options() -> argparse.ArgumentParser:
@@ -164,11 +183,15 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--steps", type=int, help="of all phases together, instead of --minutes")
     parser.add_argument("--phases", help="some of the recipe's, by name, with commas")
     parser.add_argument("--seed", type=int, default=Recipe.seed)
+    parser.add_argument("--examples-seed", type=int, help="of the data, if it is another one")
     parser.add_argument("--corpus", type=Path, help="folder of optional further text")
-    parser.add_argument("--start-from", type=Path, help="checkpoint.pt of an earlier run")
+    parser.add_argument("--start-from", type=Path, help="an earlier checkpoint.pt, or an export")
     parser.add_argument("--device", default="cpu", help="cpu, or cuda for one GPU")
     parser.add_argument("--bfloat16", action="store_true", help="matrix products in bf16")
     parser.add_argument("--workers", type=int, default=2, help="threads on a CPU")
+    parser.add_argument(
+        "--checkpoint-seconds", type=float, default=120.0, help="what a kill loses at most"
+    )
     parser.add_argument("--as-written", action="store_true", help="without torch's compiler")
     return parser
 

@@ -22,6 +22,9 @@ class TokenForms:
     """int64 [V]: 0 .. NUM_FORMS - 1."""
     word_of_token: Tensor
     """int64 [V]: equal for tokens of the same letters."""
+    digits_of_token: Tensor | None = None
+    """int64 [V, 3]: of numbers of up to three digits the hundreds, tens and ones, each -1 where
+    there is none; None when no token is a number."""
 
 
 def token_forms(tokenizer: Tokenizer, full_size: int) -> TokenForms:
@@ -34,7 +37,18 @@ def token_forms(tokenizer: Tokenizer, full_size: int) -> TokenForms:
         # Bytes of half a character look alike as text: each is a word of its own.
         letters = bare.lower() if bare and "\ufffd" not in bare else f"\ufffd{token_id}"
         words.append(word_ids.setdefault(letters, len(word_ids)))
-    return TokenForms(torch.tensor(forms), torch.tensor(words))
+    texts = [tokenizer.token_text(i) for i in range(tokenizer.vocab_size)]
+    digits = [_digits(text) for text in texts] + [_NO_DIGITS] * (full_size - len(texts))
+    return TokenForms(torch.tensor(forms), torch.tensor(words), torch.tensor(digits))
+
+
+_NO_DIGITS = (-1, -1, -1)
+
+
+def _digits(text: str) -> tuple[int, ...]:
+    if not (text.isascii() and text.isdigit() and len(text) <= len(_NO_DIGITS)):
+        return _NO_DIGITS
+    return (*_NO_DIGITS[len(text) :], *map(int, text))
 
 
 def _case(text: str) -> int:

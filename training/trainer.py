@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -140,7 +140,7 @@ class Trainer:
         num_targets = max(sum(result.num_targets for result, _ in done), 1)
         for parameter, *gradients in zip(learning, *(g for _, g in done), strict=True):
             present = [g for g in gradients if g is not None]
-            parameter.grad = torch.stack(present).sum(0) / num_targets if present else None
+            parameter.grad = sum_of(present).div_(num_targets) if present else None
         loss = sum(float(result.loss_sum.detach()) for result, _ in done) / num_targets
         return loss, summed_counts([result for result, _ in done])
 
@@ -180,7 +180,10 @@ class Trainer:
             partial(self._rendered, phase.mix), self.vocabulary, phase.plan, seed
         )
         self._optimizer = Optimizer(
-            self.model.named_parameters(), self.recipe.optimizer, self._workers
+            self.model.named_parameters(),
+            self.recipe.optimizer,
+            self._workers,
+            torch.bfloat16 if self.compute.is_bfloat16 else torch.float32,
         )
 
     def _end_phase(self) -> None:
@@ -225,9 +228,8 @@ class Trainer:
             if state["optimizer"] is not None:
                 self._optimizer.load_state_dict(state["optimizer"])
 
-    def start_from(self, path: Path) -> None:
+    def start_from(self, state: dict[str, Any]) -> None:
         """Take over only the parameters of another run, whose vocabulary may be smaller."""
-        state = torch.load(path, map_location=self.compute.device, weights_only=True)
         self._load_model(state)
         previous = state["progress"]
         for name in ("total_steps", "total_seconds", "total_tokens"):
@@ -243,6 +245,14 @@ class Trainer:
         tensors[name] = grown
         self.model.load_state_dict(tensors, strict=False)
         self.model.share_weights()
+
+
+def sum_of(tensors: Sequence[Tensor]) -> Tensor:
+    """At least one of them; the first is overwritten."""
+    total = tensors[0]
+    for tensor in tensors[1:]:
+        total.add_(tensor)
+    return total
 
 
 @torch.no_grad()

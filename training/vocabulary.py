@@ -30,6 +30,9 @@ with short rows the letters drown in the first layer's output, and nothing is ev
 while nothing is copied yet the directions are noise, and a trained scale falls to zero for good."""
 _CONSTANT_LENGTH = 6.0
 _FORM_STD = 0.1
+_DIGITS_LENGTH = 7.0
+"""Half of a direction: what a number is made of can be read from its row, and the row still tells
+it from its neighbours."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,16 @@ def unit(x: Tensor) -> Tensor:
     return x / x.norm(dim=-1, keepdim=True)
 
 
+def _digit_rows(forms: TokenForms, dim: int, generator: torch.Generator) -> Tensor | None:
+    """[V, d], of length 1 for numbers and 0 for all else; None when there are no numbers."""
+    if forms.digits_of_token is None:
+        return None
+    by_place = torch.randn(3, 11, dim, generator=generator)
+    by_place[:, 10] = 0.0  # which -1, no digit, finds
+    rows = by_place[torch.arange(3), forms.digits_of_token].sum(1)
+    return nn.functional.normalize(rows, dim=-1)
+
+
 class RareRows(nn.Module):
     directions: Tensor
     """fp32 [full_size, d], of length 1."""
@@ -127,6 +140,7 @@ class RareRows(nn.Module):
         by_word = unit(by_word - (by_word @ constant).unsqueeze(-1) * constant)
         is_rare = vocabulary.row_of_token < 0
         counts = forms.form_of_token[is_rare].bincount(minlength=NUM_FORMS)
+        self._digit_rows = _digit_rows(forms, dim, generator)
         self.constant = _CONSTANT_LENGTH * constant
         """[d]: what all rows have in common to begin with; at right angles to every direction."""
         self.register_buffer("directions", by_word[forms.word_of_token], persistent=False)
@@ -143,6 +157,15 @@ class RareRows(nn.Module):
         trained[:NUM_FORMS] += self.constant
         own = torch.tensor(self._vocabulary.token_ids, dtype=torch.int64)
         trained[NUM_FORMS:] = self.rare(trained, own)
+        self.write_digits(trained)
+
+    @torch.no_grad()
+    def write_digits(self, trained: Tensor) -> None:
+        """Add to the numbers' own rows a direction for each digit at its place. Sums are learnt
+        from digits; found in a hundred unrelated rows they take many times as long."""
+        own = torch.tensor(self._vocabulary.token_ids, dtype=torch.int64)
+        if self._digit_rows is not None:
+            trained[NUM_FORMS:] += _DIGITS_LENGTH * self._digit_rows[own]
 
     def rare(self, trained: Tensor, token_ids: Tensor) -> Tensor:
         """[E] -> [E, d]: computed rows, whether or not the ids have rows of their own."""
@@ -152,14 +175,22 @@ class RareRows(nn.Module):
         """trained [num_rows, d], rare_ids int64 [E] -> [num_rows + E, d]."""
         return torch.cat((trained, self.rare(trained, rare_ids)))
 
+    def used_table(
+        self, trained: Tensor, rare_ids: Tensor, classes: Classes
+    ) -> tuple[Tensor, Tensor]:
+        """Only the rows of `table` that the classes are, [C, d], and the rare ids among them: the
+        gradient of a table of ten thousand rows would cost more than a layer."""
+        is_own = classes.rows < trained.shape[0]
+        used_ids = rare_ids[classes.rows[~is_own] - trained.shape[0]]
+        return torch.cat((trained[classes.rows[is_own]], self.rare(trained, used_ids))), used_ids
+
     def logits(
         self, hidden: Tensor, table: Tensor, rare_ids: Tensor, classes: Classes | None = None
     ) -> Tensor:
-        """hidden [N, d] and the table of these rare ids -> fp32 [N, C], one column for each of
-        the classes or, without any, for each row of the table. A form's common row stands for all
-        its rare ids that are not in the table."""
-        used = table if classes is None else table[classes.rows]
-        logits = nn.functional.linear(hidden, used).float()
+        """hidden [N, d] and the table of these rare ids, or the rows of it that the classes are
+        -> fp32 [N, C], one column for each row. A form's common row stands for all its rare ids
+        that are not in the table."""
+        logits = nn.functional.linear(hidden, table).float()
         if classes is not None:
             logits = logits + classes.log_weights
         present = self.form_of_token[rare_ids].bincount(minlength=NUM_FORMS)

@@ -348,6 +348,11 @@ def check_prices(settings: Settings, prices: PriceBook) -> None:
             )
 
 
+def kernels_dir(settings: Settings) -> Path | None:
+    """Where native kernels are compiled and kept; None where PyTorch's are wanted."""
+    return settings.data_dir / "kernels" if settings.native_kernels else None
+
+
 def build_engine(settings: Settings, model: AdditionalModel) -> EmbeddedEngine:
     config = EngineConfig(
         model_dir=model.model_dir,
@@ -358,7 +363,7 @@ def build_engine(settings: Settings, model: AdditionalModel) -> EmbeddedEngine:
         max_num_seqs=settings.max_num_seqs,
         max_model_len=settings.max_model_len,
         num_threads=settings.num_threads or default_num_threads(model.model_dir),
-        kernels_dir=settings.data_dir / "kernels" if settings.native_kernels else None,
+        kernels_dir=kernels_dir(settings),
     )
     return EmbeddedEngine(
         config,

@@ -191,8 +191,8 @@ async def pay(walk: Walk, source: str, amount: str, balance: str) -> None:
 
 
 async def spend(walk: Walk) -> None:
-    """Enough for an invoice, whose least amount is a hundredth. In JSON mode no answer is empty,
-    and an empty one would cost nothing."""
+    """Enough for an invoice, whose least amount is a hundredth. In JSON mode no answer is
+    empty."""
     made = walk.server.command("keys", "create", "--user", walk.email, "--name", "spender")
     async with AsyncOpenAI(base_url=walk.server.url, api_key=str(made["api_key"])) as client:
         for word in ("whale", "squid"):

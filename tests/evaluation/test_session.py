@@ -58,7 +58,8 @@ def cases(tmp_path: Path) -> Path:
 
 def bench(model_dir: Path, cases: Path, *arguments: str) -> tuple[int, str]:
     command = ["bench", "model", "--model-dir", str(model_dir), "--cases", str(cases), *arguments]
-    done = CliRunner().invoke(command_line(command), command)
+    data = {"WHALEFALL_DATA_DIR": str(model_dir.parent / "data")}
+    done = CliRunner().invoke(command_line(command), command, env=data)
     return done.exit_code, done.stdout
 
 

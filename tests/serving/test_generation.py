@@ -58,6 +58,20 @@ async def test_reply_is_charged_exactly_once_for_the_tokens_used(url: str, tmp_p
         assert balance.held_nanos == 0
 
 
+async def test_empty_answer_costs_its_prompt(url: str, tmp_path: Path) -> None:
+    """The model read it and had nothing to say; a usage that is told is a usage that is charged."""
+    async with running(url, tmp_path, ScriptedEngine([Finish()])) as harness:
+        caller = await harness.caller(ONE_YUAN)
+        events = await all_events(await harness.platform.start_chat(caller, asks("Hi"), Base()))
+        last = events[-1]
+        assert isinstance(last, Finished)
+        assert last.usage.completion_tokens == 0
+        balance = await harness.balance(caller)
+        assert last.usage.prompt_tokens > 0
+        assert balance.total_nanos == ONE_YUAN - last.usage.prompt_tokens * MISS
+        assert balance.held_nanos == 0
+
+
 async def test_limits_of_a_key_are_kept_and_free_of_charge(url: str, tmp_path: Path) -> None:
     gate = Gate()
     engine = ScriptedEngine([gate, *says("Hello")])

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from training.export import export, load_run
+from training.imported import state_of_export
 from training.recipe import WHALEFALL_TINY, model_with_rows
 from training.sampling import TrainedRun
 from training.token_forms import NUM_FORMS, TokenForms
@@ -78,3 +79,26 @@ def test_run_is_read_back_from_its_checkpoint(run: TrainedRun, tmp_path: Path) -
     assert loaded.vocabulary == _VOCABULARY
     ids = torch.tensor([[1, 2, 3]])
     assert torch.equal(loaded.model.forward_dense(ids), run.model.forward_dense(ids))
+
+
+def test_training_goes_on_from_an_export(run: TrainedRun, tmp_path: Path) -> None:
+    """A row that was trained has moved far from the one that would be computed for it."""
+    embedding = run.model.model.embed_tokens.weight
+    embedding[NUM_FORMS:] += torch.randn(len(_VOCABULARY.token_ids), _CONFIG.hidden_size)
+    trained = trained_state(run.model)
+    export(run, _CONFIG, tmp_path)
+    state = state_of_export(tmp_path, _FORMS, _SEED)
+    assert state["token_ids"] == tuple(sorted(_VOCABULARY.token_ids))
+    assert set(state["model"]) == set(trained)
+    table = state["model"]["model.embed_tokens.weight"]
+    order = [_VOCABULARY.token_ids.index(token_id) for token_id in state["token_ids"]]
+    expected = torch.cat((embedding[:2], embedding[NUM_FORMS:][order]))
+    assert ((table[[0, 1, *range(NUM_FORMS, len(table))]] - expected).norm(dim=1) < 0.6).all()
+    name = "model.layers.1.self_attn.o_proj.weight"
+    assert (state["model"][name] - trained[name]).abs().max() < 0.1 * trained[name].abs().max()
+
+
+def test_export_of_another_seed_is_refused(run: TrainedRun, tmp_path: Path) -> None:
+    export(run, _CONFIG, tmp_path)
+    with pytest.raises(ValueError, match="do not come from a run with the seed 6"):
+        state_of_export(tmp_path, _FORMS, _SEED + 1)

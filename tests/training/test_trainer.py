@@ -15,7 +15,7 @@ from training.mixture import Mixture
 from training.recipe import FULL_VOCAB_SIZE, WHALEFALL_TINY, Phase, Recipe
 from training.rendering import RenderedExample, Renderer
 from training.token_forms import NUM_FORMS, TokenForms
-from training.trainer import Trainer, learning_rate_scale
+from training.trainer import Compute, Trainer, learning_rate_scale
 from training.vocabulary import SubVocabulary
 
 _TINY = replace(
@@ -52,6 +52,7 @@ def _trainer(
     vocabulary: SubVocabulary,
     run_dir: Path,
     phases: tuple[Phase, ...] = _PHASES,
+    compute: Compute | None = None,
 ) -> Trainer:
     def rendered(mix: str, index: int) -> RenderedExample:
         assert mix == "all"
@@ -59,7 +60,7 @@ def _trainer(
 
     ids = torch.arange(FULL_VOCAB_SIZE)
     forms = TokenForms(ids % NUM_FORMS, ids // 2)
-    return Trainer(_RECIPE, phases, vocabulary, forms, rendered, run_dir)
+    return Trainer(_RECIPE, phases, vocabulary, forms, rendered, run_dir, compute)
 
 
 def _run(trainer: Trainer, num_steps: int | None = None) -> list[float]:
@@ -97,6 +98,16 @@ def test_loss_falls_and_is_written_down(
     assert [json.loads(line)["step"] for line in lines] == list(range(1, 81))
 
 
+def test_every_phase_learns_in_bfloat16_too(
+    examples: list[RenderedExample], vocabulary: SubVocabulary, tmp_path: Path
+) -> None:
+    """Nearly the same losses: only the products are rounded, and no phase refuses the type."""
+    expected = _run(_trainer(examples, vocabulary, tmp_path))
+    rounded = _run(_trainer(examples, vocabulary, tmp_path, compute=Compute(is_bfloat16=True)))
+    assert rounded != expected
+    assert rounded == pytest.approx(expected, rel=0.02)
+
+
 def test_later_phases_leave_the_main_model_as_it_is(
     examples: list[RenderedExample], vocabulary: SubVocabulary, tmp_path: Path
 ) -> None:
@@ -126,7 +137,7 @@ def test_further_run_takes_over_parameters_and_new_rows(
     first.save(tmp_path / "checkpoint.pt")
     larger = vocabulary.extended([129_000, 129_001])
     second = _trainer(examples, larger, tmp_path)
-    second.start_from(tmp_path / "checkpoint.pt")
+    second.start_from(torch.load(tmp_path / "checkpoint.pt", weights_only=True))
     rows = second.model.state_dict()["model.embed_tokens.weight"]
     known = first.model.state_dict()["model.embed_tokens.weight"]
     assert torch.equal(rows[: vocabulary.num_rows], known)

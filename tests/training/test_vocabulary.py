@@ -75,7 +75,9 @@ def test_sampled_classes_hold_the_batch_and_weigh_as_much_as_all() -> None:
     classes = sampled_classes(rows, vocabulary.num_rows, num_sampled=400)
     assert classes.rows[classes.place_of(rows)].tolist() == rows.tolist()
     table = rare.table(trained, rare_ids)
-    sampled = rare.logits(hidden, table, rare_ids, classes).log_softmax(-1)
+    used, used_ids = rare.used_table(trained, rare_ids, classes)
+    assert torch.equal(used, table[classes.rows])
+    sampled = rare.logits(hidden, used, used_ids, classes).log_softmax(-1)
     whole = rare.logits(hidden, table, rare_ids).log_softmax(-1)
     at = classes.place_of(rows.flatten())
     assert torch.allclose(sampled[:, at], whole[:, rows.flatten()], atol=0.05)
@@ -87,6 +89,19 @@ def test_own_rows_start_as_the_rare_rows_they_would_be() -> None:
     trained = torch.empty(vocabulary.num_rows, _DIM)
     rare.initialize(trained)
     assert torch.allclose(trained[NUM_FORMS:], rare.rare(trained, torch.tensor([7, 3])), atol=0.01)
+
+
+def test_numbers_with_a_digit_in_common_have_rows_that_say_so(tokenizer: Tokenizer) -> None:
+    forms = token_forms(tokenizer, tokenizer.vocab_size)
+    ids = [tokenizer.encode(text)[0] for text in ("47", "48", "147", "7", "whale", "74")]
+    vocabulary = SubVocabulary(tuple(ids), tokenizer.vocab_size)
+    rare = RareRows(vocabulary, forms, dim=256, seed=1)
+    trained = torch.empty(vocabulary.num_rows, 256)
+    rare.initialize(trained)
+    added = trained[NUM_FORMS:] - rare.rare(trained, torch.tensor(ids))
+    alike = torch.nn.functional.cosine_similarity(added[0], added, dim=-1)
+    assert alike.tolist() == pytest.approx([1, 1 / 2, 2 / 6**0.5, 2**-0.5, 0, 0], abs=0.2)
+    assert added[4].norm() == 0
 
 
 def test_forms_tell_blanks_and_capitals_apart(tokenizer: Tokenizer) -> None:

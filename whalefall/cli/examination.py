@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from whalefall.app import default_num_threads, tokenizer_path
+from whalefall.app import default_num_threads, kernels_dir, tokenizer_path
 from whalefall.base.clock import SystemClock
 from whalefall.chat.formats.registry import format_by_name
 from whalefall.chat.tokenizer import Tokenizer, bundled_path
@@ -29,7 +29,7 @@ def examined(settings: Settings, asked: Sequence[Case], *, is_dense: bool, goal:
     plan = Plan(tuple(asked), is_dense=is_dense, goal=goal)
     directory = settings.model_dir
     num_threads = settings.num_threads or default_num_threads(directory)
-    loaded, _, config = open_model(directory, num_threads)
+    loaded, _, config = open_model(directory, num_threads, kernels_dir(settings))
     path = tokenizer_path(directory)
     tokenizer = Tokenizer.bundled() if path == bundled_path() else Tokenizer.from_file(path)
     chat_format = format_by_name(settings.model_format, tokenizer)

@@ -25,6 +25,7 @@ from whalefall.chat.messages import (
 from whalefall.engine.config import BLOCK_SIZE, EngineConfig, ModelConfig
 from whalefall.engine.core import EngineCore, ModelLimits, StepReport
 from whalefall.engine.errors import EngineError
+from whalefall.engine.kernels.choice import choose_kernels
 from whalefall.engine.kv_cache import KVCacheManager
 from whalefall.engine.layers.indexer import Indexer
 from whalefall.engine.loader import load_model
@@ -140,13 +141,16 @@ class Respondent:
 
 
 def open_model(
-    model_dir: Path, num_threads: int
+    model_dir: Path, num_threads: int, kernels_dir: Path | None
 ) -> tuple[DeepseekV32ForCausalLM, ModelConfig, EngineConfig]:
-    """Raises EngineError when there is no whole model."""
+    """With the kernels that serving uses. Raises EngineError when there is no whole model."""
     torch.set_num_threads(num_threads)
-    model, model_config = load_model(model_dir)
+    kernels = choose_kernels(kernels_dir, torch.float32)
+    model, model_config = load_model(model_dir, kernels=kernels)
     max_model_len = min(MAX_MODEL_LEN, model_config.max_position_embeddings)
-    config = EngineConfig(model_dir, max_model_len=max_model_len, num_threads=num_threads)
+    config = EngineConfig(
+        model_dir, max_model_len=max_model_len, num_threads=num_threads, kernels_dir=kernels_dir
+    )
     return model, model_config, config
 
 
@@ -167,7 +171,13 @@ def _core(model: DeepseekV32ForCausalLM, config: EngineConfig) -> EngineCore:
     model_limits = ModelLimits(
         model.config.vocab_size, config.max_model_len, model.config.eos_token_ids
     )
-    return EngineCore(ModelRunner(model, config), Scheduler(cache, limits), cache, model_limits)
+    return EngineCore(
+        ModelRunner(model, config),
+        Scheduler(cache, limits),
+        cache,
+        model_limits,
+        softmax_row=model.kernels.softmax_row,
+    )
 
 
 def _taken(report: StepReport, running: dict[str, _Asked]) -> list[tuple[str, FinishReason]]:

@@ -194,12 +194,13 @@ class ActiveGeneration:
         )
 
     async def _settle(self, engine_reason: FinishReason) -> None:
-        """Charge what was generated, or give everything back when there was nothing; then say
-        goodbye. A hold that cannot be resolved now stays in the journal for the recovery."""
+        """Charge the answer, or give everything back when there was none; then say goodbye. A hold
+        that cannot be resolved now stays in the journal for the recovery."""
         progress = self._progress
         hold = self._assignment.hold
+        is_answered = self._error is None and engine_reason is not FinishReason.ABORT
         try:
-            await self._meter.resolve(hold.hold_id, hold.charge, progress)
+            await self._meter.resolve(hold.hold_id, hold.charge, progress, is_answered=is_answered)
         except Exception as error:
             log.critical("settling failed", hold_id=hold.hold_id, exc_info=error)
             self._error = ServerError("The charge for this request could not be recorded.")

@@ -110,10 +110,13 @@ class Meter:
             self._hold, caller, hold_id, route, num_prompt_tokens, max_tokens
         )
 
-    async def resolve(self, hold_id: str, charge: Charge, progress: Progress) -> None:
+    async def resolve(
+        self, hold_id: str, charge: Charge, progress: Progress, *, is_answered: bool = False
+    ) -> None:
         """Charge what was generated and write the usage record, durably and once; when nothing
-        was generated, give everything back."""
-        if progress.completion_tokens == 0:
+        was generated, give everything back. `is_answered`: the model ended by itself, so that an
+        empty answer is one, and its prompt was worth computing."""
+        if progress.completion_tokens == 0 and not is_answered:
             await self.void(hold_id)
         else:
             usage = charge.usage(hold_id, progress)

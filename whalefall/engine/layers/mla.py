@@ -26,7 +26,7 @@ from whalefall.engine.layers.norm import RMSNorm
 from whalefall.engine.layers.rotary import Rotation, softmax_scale
 from whalefall.engine.models.batch import LayerCache
 
-_WRITTEN_OUT_TOKENS_MAX = 640
+_QUERY_BLOCK = 256
 
 
 @dataclass(frozen=True)
@@ -277,17 +277,38 @@ def dense_attention(
     query: Tensor, key: Tensor, value: Tensor, visible: Tensor | None, scale: float
 ) -> Tensor:
     """query, key [B, H, T, D], value [B, H, T, V], visible bool [B, 1, T, T] or None for causal
-    -> [B, H, T, V]. On a CPU short sequences are faster with the scores written out."""
-    T = query.shape[-2]
-    if visible is None and query.device.type == "cpu" and T <= _WRITTEN_OUT_TOKENS_MAX:
-        future = torch.full((T, T), -torch.inf, dtype=query.dtype).triu(1)
-        return ((query * scale) @ key.transpose(-1, -2) + future).softmax(-1) @ value
-    # The fast CPU kernel wants equal head widths; zeros behind the values change nothing.
+    -> [B, H, T, V]."""
+    if query.device.type == "cpu":
+        return _attention_by_blocks(query * scale, key, value, visible)
+    # The fast kernels want equal head widths; zeros behind the values change nothing.
     padded = F.pad(value, (0, query.shape[-1] - value.shape[-1]))
     attended = F.scaled_dot_product_attention(
         query, key, padded, attn_mask=visible, is_causal=visible is None, scale=scale
     )
     return attended[..., : value.shape[-1]]
+
+
+def _attention_by_blocks(
+    query: Tensor, key: Tensor, value: Tensor, visible: Tensor | None
+) -> Tensor:
+    """Keys behind a block of queries are never touched. Forward and backward take half to two
+    thirds of the time of PyTorch's own kernel in bf16, and about as long in fp32 (docs/log.md)."""
+    T = query.shape[-2]
+    attended = []
+    for start in range(0, T, _QUERY_BLOCK):
+        end = min(start + _QUERY_BLOCK, T)
+        scores = query[..., start:end, :] @ key[..., :end, :].transpose(-1, -2)
+        if visible is None:
+            scores[..., start:].add_(_future(end - start, scores))
+        else:
+            scores = scores.masked_fill(~visible[..., start:end, :end], -torch.inf)
+        attended.append(scores.softmax(-1) @ value[..., :end, :])
+    return torch.cat(attended, dim=-2)
+
+
+def _future(n: int, like: Tensor) -> Tensor:
+    """[n, n]: -inf for the keys behind each query."""
+    return like.new_full((n, n), -torch.inf).triu(1)
 
 
 def _store(storage: Tensor, slot_mapping: Tensor, values: Tensor) -> None:

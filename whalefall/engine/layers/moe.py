@@ -84,7 +84,9 @@ class Gate(nn.Module):
     def forward(self, x: Tensor, expert_ids: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """x [T, d] -> ids int64 [T, K] ascending, weights fp32 [T, K], scores fp32 [T, E]."""
         if self._product is None:
-            logits = F.linear(x.float(), self.weight.float())
+            # In fp32 whatever autocast says: the choice of experts hangs on small differences.
+            with torch.autocast(x.device.type, enabled=False):
+                logits = F.linear(x.float(), self.weight.float())
         else:
             logits = self._product(x.float())
         bias = self.e_score_correction_bias
