@@ -47,13 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return renderer.render(mixtures[mix].example(index))
 
     forms = token_forms(renderer.tokenizer, FULL_VOCAB_SIZE)
-    earlier = _earlier_state(options.start_from, forms, recipe.seed)
+    checkpoint = run_dir / "checkpoint.pt"
+    is_resumed = checkpoint.exists()
+    earlier = None if is_resumed else _earlier_state(options.start_from, forms, recipe.seed)
     known = tuple(earlier["token_ids"]) if earlier else ()
     vocabulary = load_vocabulary(run_dir, recipe, partial(rendered, "all"), known)
     compute = Compute(options.device, options.bfloat16, options.workers)
     trainer = Trainer(recipe, phases_of(options), vocabulary, forms, rendered, run_dir, compute)
-    checkpoint = run_dir / "checkpoint.pt"
-    if checkpoint.exists():
+    if is_resumed:
         trainer.load(checkpoint)
     elif earlier is not None:
         trainer.start_from(earlier)

@@ -28,17 +28,16 @@ class TokenForms:
 
 
 def token_forms(tokenizer: Tokenizer, full_size: int) -> TokenForms:
-    forms, words = [], []
+    forms, words, digits = [], [], []
     word_ids: dict[str, int] = {}
     for token_id in range(full_size):
         text = tokenizer.token_text(token_id) if token_id < tokenizer.vocab_size else ""
+        digits.append(_digits(text))
         bare = text.removeprefix(" ")
         forms.append(3 * (bare != text) + _case(bare))
         # Bytes of half a character look alike as text: each is a word of its own.
         letters = bare.lower() if bare and "\ufffd" not in bare else f"\ufffd{token_id}"
         words.append(word_ids.setdefault(letters, len(word_ids)))
-    texts = [tokenizer.token_text(i) for i in range(tokenizer.vocab_size)]
-    digits = [_digits(text) for text in texts] + [_NO_DIGITS] * (full_size - len(texts))
     return TokenForms(torch.tensor(forms), torch.tensor(words), torch.tensor(digits))
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -140,7 +140,7 @@ class Trainer:
         num_targets = max(sum(result.num_targets for result, _ in done), 1)
         for parameter, *gradients in zip(learning, *(g for _, g in done), strict=True):
             present = [g for g in gradients if g is not None]
-            parameter.grad = sum_of(present).div_(num_targets) if present else None
+            parameter.grad = torch.stack(present).sum(0) / num_targets if present else None
         loss = sum(float(result.loss_sum.detach()) for result, _ in done) / num_targets
         return loss, summed_counts([result for result, _ in done])
 
@@ -245,14 +245,6 @@ class Trainer:
         tensors[name] = grown
         self.model.load_state_dict(tensors, strict=False)
         self.model.share_weights()
-
-
-def sum_of(tensors: Sequence[Tensor]) -> Tensor:
-    """At least one of them; the first is overwritten."""
-    total = tensors[0]
-    for tensor in tensors[1:]:
-        total.add_(tensor)
-    return total
 
 
 @torch.no_grad()

@@ -115,16 +115,6 @@ def unit(x: Tensor) -> Tensor:
     return x / x.norm(dim=-1, keepdim=True)
 
 
-def _digit_rows(forms: TokenForms, dim: int, generator: torch.Generator) -> Tensor | None:
-    """[V, d], of length 1 for numbers and 0 for all else; None when there are no numbers."""
-    if forms.digits_of_token is None:
-        return None
-    by_place = torch.randn(3, 11, dim, generator=generator)
-    by_place[:, 10] = 0.0  # which -1, no digit, finds
-    rows = by_place[torch.arange(3), forms.digits_of_token].sum(1)
-    return nn.functional.normalize(rows, dim=-1)
-
-
 class RareRows(nn.Module):
     directions: Tensor
     """fp32 [full_size, d], of length 1."""
@@ -140,7 +130,9 @@ class RareRows(nn.Module):
         by_word = unit(by_word - (by_word @ constant).unsqueeze(-1) * constant)
         is_rare = vocabulary.row_of_token < 0
         counts = forms.form_of_token[is_rare].bincount(minlength=NUM_FORMS)
-        self._digit_rows = _digit_rows(forms, dim, generator)
+        self._digits_of_token = forms.digits_of_token
+        self._direction_of_digit = torch.randn(3, 11, dim, generator=generator)
+        self._direction_of_digit[:, 10] = 0.0  # which -1, no digit, finds
         self.constant = _CONSTANT_LENGTH * constant
         """[d]: what all rows have in common to begin with; at right angles to every direction."""
         self.register_buffer("directions", by_word[forms.word_of_token], persistent=False)
@@ -163,9 +155,11 @@ class RareRows(nn.Module):
     def write_digits(self, trained: Tensor) -> None:
         """Add to the numbers' own rows a direction for each digit at its place. Sums are learnt
         from digits; found in a hundred unrelated rows they take many times as long."""
-        own = torch.tensor(self._vocabulary.token_ids, dtype=torch.int64)
-        if self._digit_rows is not None:
-            trained[NUM_FORMS:] += _DIGITS_LENGTH * self._digit_rows[own]
+        if self._digits_of_token is None:
+            return
+        digits = self._digits_of_token[torch.tensor(self._vocabulary.token_ids)]
+        rows = self._direction_of_digit[torch.arange(3), digits].sum(1)
+        trained[NUM_FORMS:] += _DIGITS_LENGTH * nn.functional.normalize(rows, dim=-1)
 
     def rare(self, trained: Tensor, token_ids: Tensor) -> Tensor:
         """[E] -> [E, d]: computed rows, whether or not the ids have rows of their own."""

@@ -33,7 +33,7 @@ def _command(run_dir: Path) -> Sequence[str]:
 
 
 def _losses(run_dir: Path) -> dict[int, set[float]]:
-    """All that were written down for a step: two, for one that was done again."""
+    """All that were written down for a step: two, if one that was done again came out otherwise."""
     losses: dict[int, set[float]] = defaultdict(set)
     metrics = run_dir / "metrics.jsonl"
     for line in metrics.read_text().splitlines() if metrics.exists() else ():
